@@ -1,0 +1,5 @@
+//! Script templates.
+
+/// Compiled templates.
+#[derive(Debug, Default)]
+pub struct Templates {}

@@ -1,0 +1,297 @@
+//! Settings as the program uses them: all names resolved, all conflicts settled, every default here.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use crate::dhcp::catalogue::TypedOption;
+
+/// Port of the boot-facing HTTP listener where nothing is said.
+pub const HTTP_PORT: u16 = 8081;
+/// Lease of a reservation where nothing is said (spec 3, option 51).
+pub const LEASE: Duration = Duration::from_secs(3600);
+
+/// What bootlace answers on an interface (spec 5).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Boot data beside another DHCP server, known nodes only, never an address.
+    #[default]
+    Proxy,
+    /// Addresses and boot data for the nodes on record.
+    Reservation,
+}
+
+impl Mode {
+    /// Name as in bootlace.yaml.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Proxy => "proxy",
+            Self::Reservation => "reservation",
+        }
+    }
+
+    /// The mode of a node on an interface: the interface's is the ceiling, a node can only restrict it.
+    pub fn restricted_by(self, node: Option<Self>) -> Self {
+        match (self, node) {
+            (Self::Reservation, Some(Self::Proxy)) => Self::Proxy,
+            (own, _) => own,
+        }
+    }
+}
+
+impl std::str::FromStr for Mode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "proxy" => Ok(Self::Proxy),
+            "reservation" => Ok(Self::Reservation),
+            other => Err(format!("'{other}' is no mode: use proxy or reservation")),
+        }
+    }
+}
+
+/// How DHCP packets are received and sent on an interface.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// Raw frames where allowed, else the bound UDP port.
+    #[default]
+    Auto,
+    /// Raw frames only; port 67 is left to another daemon.
+    Raw,
+    /// The bound UDP port only.
+    Udp,
+}
+
+/// One served interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InterfaceSettings {
+    /// Kernel name, such as `eth0`.
+    pub name: String,
+    /// Mode on this interface, if not the general one.
+    pub mode: Option<Mode>,
+    /// Our address there, if not the interface's first.
+    pub address: Option<Ipv4Addr>,
+    /// Transport there.
+    pub transport: Transport,
+    /// Wire knobs of this interface.
+    pub knobs: Knobs,
+}
+
+/// Option 67 towards clients [P7].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BootfileOption {
+    /// Only the `file` header field.
+    Omit,
+    /// Without a trailing NUL (default).
+    Plain,
+    /// With a trailing NUL.
+    Nul,
+}
+
+/// Shape of a full offer to UEFI PXE [X4].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UefiOffer {
+    /// Without options 60 and 43, like any DHCP server (default).
+    Plain,
+    /// With 60 and 43 = 06 01 08 ff: wins against every other server.
+    Pxe,
+}
+
+/// Option 43 towards PXE clients [X6].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Option43 {
+    /// Discovery control 06 01 08 ff: use the file name, skip discovery.
+    Bypass,
+    /// No option 43.
+    None,
+}
+
+/// Settings of the wire that may stand at top level, interface, subnet, profile or node; the more
+/// specific wins. `None`: not said here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Knobs {
+    /// [P7]
+    pub bootfile_option: Option<BootfileOption>,
+    /// [X4]
+    pub uefi_offer: Option<UefiOffer>,
+    /// [X6]
+    pub option_43: Option<Option43>,
+    /// Largest TFTP block, bytes [T3].
+    pub blksize_max: Option<u16>,
+    /// Largest TFTP window, blocks [T9].
+    pub windowsize_max: Option<u16>,
+}
+
+impl Knobs {
+    /// What holds when `specific` stands inside `self`.
+    pub fn overlaid(self, specific: Self) -> Self {
+        Self {
+            bootfile_option: specific.bootfile_option.or(self.bootfile_option),
+            uefi_offer: specific.uefi_offer.or(self.uefi_offer),
+            option_43: specific.option_43.or(self.option_43),
+            blksize_max: specific.blksize_max.or(self.blksize_max),
+            windowsize_max: specific.windowsize_max.or(self.windowsize_max),
+        }
+    }
+}
+
+/// Where a node's host name (option 12, scripts) comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostnameSource {
+    /// `name` of the record.
+    #[default]
+    Name,
+    /// `nid0001`.
+    Nid,
+    /// The xname.
+    Xname,
+}
+
+/// What happens to a known node without boot entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoBootEntry {
+    /// Silence in proxy (it must reach its own disk), the waiting script in reservation.
+    #[default]
+    Auto,
+    /// No boot data.
+    Silent,
+    /// The waiting script.
+    Wait,
+}
+
+/// Where loaders come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FirmwareSource {
+    /// A folder, usually filled by `bootlace firmware fetch`.
+    Folder(PathBuf),
+    /// `--firmware none`: no loaders are served.
+    None,
+}
+
+/// One HTTP listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpListen {
+    /// `None`: each served interface's own addresses.
+    pub address: Option<IpAddr>,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl std::str::FromStr for HttpListen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(port) = text.strip_prefix(':') {
+            if let Ok(port) = port.parse::<u16>()
+                && port != 0
+            {
+                return Ok(Self { address: None, port });
+            }
+        } else if let Ok(socket) = text.parse::<SocketAddr>()
+            && socket.port() != 0
+        {
+            return Ok(Self { address: Some(socket.ip()), port: socket.port() });
+        }
+        Err(format!(
+            "'{text}' is no listener: use ADDRESS:PORT, or :PORT for the served interfaces' own addresses"
+        ))
+    }
+}
+
+impl std::fmt::Display for HttpListen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.address {
+            Some(address) => SocketAddr::new(address, self.port).fmt(f),
+            None => write!(f, ":{}", self.port),
+        }
+    }
+}
+
+/// One subnet that nodes live in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SubnetSettings {
+    /// The network.
+    pub subnet: Ipv4Net,
+    /// Option 3; without it none is sent.
+    pub router: Option<Ipv4Addr>,
+    /// Option 6.
+    pub dns: Vec<Ipv4Addr>,
+    /// Option 15.
+    pub domain: Option<String>,
+    /// Option 51.
+    pub lease: Duration,
+    /// Further options.
+    pub options: Vec<TypedOption>,
+    /// Wire knobs of this subnet.
+    pub knobs: Knobs,
+}
+
+/// A named set of settings that node records refer to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Profile {
+    /// First file in place of the architecture's default.
+    pub loader: Option<String>,
+    /// Script template in place of the default.
+    pub script: Option<String>,
+    /// Further DHCP options.
+    pub options: Vec<TypedOption>,
+    /// Wire knobs of this profile.
+    pub knobs: Knobs,
+}
+
+/// Everything bootlace.yaml and the flags say.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// General mode.
+    pub mode: Mode,
+    /// Served interfaces.
+    pub interfaces: Vec<InterfaceSettings>,
+    /// nodes.yaml files.
+    pub nodes: Vec<PathBuf>,
+    /// boot.yaml files.
+    pub boot: Vec<PathBuf>,
+    /// Asset folder.
+    pub assets: Option<PathBuf>,
+    /// Folder with script templates that override the built-in ones by name.
+    pub templates: Option<PathBuf>,
+    /// Loaders.
+    pub firmware: FirmwareSource,
+    /// Boot-facing HTTP listeners.
+    pub http: Vec<HttpListen>,
+    /// Source of host names.
+    pub hostname: HostnameSource,
+    /// Known node without boot entry.
+    pub no_boot_entry: NoBootEntry,
+    /// Subnets; an interface's own prefix needs none.
+    pub subnets: Vec<SubnetSettings>,
+    /// Profiles by name.
+    pub profiles: std::collections::BTreeMap<String, Profile>,
+    /// General wire knobs.
+    pub knobs: Knobs,
+}
+
+impl Settings {
+    /// The profile a node refers to.
+    pub fn profile(&self, name: Option<&str>) -> Option<&Profile> {
+        self.profiles.get(name?)
+    }
+
+    /// The subnet with the longest prefix that holds `address`.
+    pub fn subnet_of(&self, address: Ipv4Addr) -> Option<&SubnetSettings> {
+        self.subnets
+            .iter()
+            .filter(|subnet| subnet.subnet.contains(&address))
+            .max_by_key(|subnet| subnet.subnet.prefix_len())
+    }
+}

@@ -1,0 +1,3 @@
+//! DHCP codec: bytes to a checked view, replies to bytes, every option described once.
+
+pub mod catalogue;

@@ -1,0 +1,3 @@
+//! The `bootlace` command.
+
+fn main() {}

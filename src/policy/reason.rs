@@ -1,0 +1,68 @@
+//! Why a request is not answered, or refused. Silence is an answer too (spec 5.2).
+
+use serde::{Serialize, Serializer};
+
+macro_rules! reasons {
+    ($($variant:ident, $name:literal, $text:literal;)*) => {
+        /// A reason for silence or refusal. The names are stable: logs, JSON and docs use them.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        pub enum Reason {
+            $(#[doc = $text] $variant,)*
+        }
+
+        impl Reason {
+            /// Every reason, for documentation and tests.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Stable name, such as `unknown-mac`.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The same in words.
+            pub fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    Malformed, "malformed", "the packet cannot be read";
+    NotARequest, "not-a-request", "another server's reply";
+    OwnFrame, "own-frame", "our own frame seen again";
+    UnknownMac, "unknown-mac", "no node record has this client";
+    NotPxe, "not-pxe", "no PXE, HTTP Boot or iPXE client, and this mode gives no addresses";
+    ProxyRequest, "proxy-request", "a REQUEST on port 67 belongs to the DHCP server";
+    OtherServerChosen, "other-server-chosen", "the client took another server's offer";
+    NetbootOff, "netboot-off", "the record says netboot: false";
+    NoBootEntry, "no-boot-entry", "no boot entry matches this node";
+    NoLoader, "no-loader", "no loader for this architecture is served";
+    NoArchitecture, "no-architecture", "the client names no architecture";
+    NoAddress, "no-address", "the record has no address to reserve";
+    AddressOutside, "address-outside", "the reserved address is in none of our subnets on this interface";
+    NotOurs, "not-ours", "the address asked for is none of ours";
+    MessageType, "message-type", "this kind of message needs no answer";
+    RelayNotServed, "relay-not-served", "relayed requests are not served";
+    BootpNotServed, "bootp-not-served", "plain BOOTP is not served";
+    Dhcpv6NotServed, "dhcpv6-not-served", "DHCPv6 is not served";
+    NoOwnAddress, "no-own-address", "the interface has no IPv4 address to name as server";
+    NotYourFile, "not-your-file", "per-node files go only to their node";
+    UnknownPeer, "unknown-peer", "the asking address belongs to no known node";
+    OutsideFolder, "outside-folder", "the path leaves the served folders";
+    NotAFile, "not-a-file", "not a regular file";
+    BadName, "bad-name", "the name cannot be a file name";
+    Busy, "busy", "too many transfers at once";
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}

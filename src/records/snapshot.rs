@@ -1,0 +1,103 @@
+//! All records at one moment, indexed by every identity. Immutable: readers never lock.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use super::entry::BootEntry;
+use super::id::{Mac, Uuid, Xname};
+use super::node::{Nic, Node};
+
+/// Nodes and boot entries with hash look-ups. Building is one pass; the first record of an identity wins
+/// (duplicates were reported as errors before).
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    nodes: Vec<Arc<Node>>,
+    entries: Vec<Arc<BootEntry>>,
+    by_mac: HashMap<Mac, usize>,
+    by_ip: HashMap<Ipv4Addr, usize>,
+    by_uuid: HashMap<Uuid, usize>,
+    by_serial: HashMap<String, usize>,
+    by_xname: HashMap<Xname, usize>,
+    by_nid: HashMap<u32, usize>,
+    by_name: HashMap<String, usize>,
+}
+
+impl Snapshot {
+    /// Indexes `nodes` and keeps `entries` in file order.
+    pub fn new(nodes: Vec<Node>, entries: Vec<BootEntry>) -> Self {
+        let mut snapshot = Self { entries: entries.into_iter().map(Arc::new).collect(), ..Self::default() };
+        for (index, node) in nodes.into_iter().enumerate() {
+            for nic in &node.nics {
+                snapshot.by_mac.entry(nic.mac).or_insert(index);
+                if let Some(ip) = nic.ipv4() {
+                    snapshot.by_ip.entry(ip).or_insert(index);
+                }
+            }
+            if let Some(uuid) = node.uuid.filter(|uuid| uuid.identifies()) {
+                snapshot.by_uuid.entry(uuid).or_insert(index);
+            }
+            if let Some(serial) = &node.serial {
+                snapshot.by_serial.entry(serial.clone()).or_insert(index);
+            }
+            if let Some(xname) = &node.xname {
+                snapshot.by_xname.entry(xname.clone()).or_insert(index);
+            }
+            if let Some(nid) = node.nid {
+                snapshot.by_nid.entry(nid).or_insert(index);
+            }
+            if let Some(name) = &node.name {
+                snapshot.by_name.entry(name.clone()).or_insert(index);
+            }
+            snapshot.nodes.push(Arc::new(node));
+        }
+        snapshot
+    }
+
+    /// All nodes in file order.
+    pub fn nodes(&self) -> &[Arc<Node>] {
+        &self.nodes
+    }
+
+    /// All boot entries in file order.
+    pub fn entries(&self) -> &[Arc<BootEntry>] {
+        &self.entries
+    }
+
+    /// The node that owns a card.
+    pub fn by_mac(&self, mac: Mac) -> Option<&Arc<Node>> {
+        self.by_mac.get(&mac).map(|index| &self.nodes[*index])
+    }
+
+    /// The node and card that hold a recorded address.
+    pub fn by_ip(&self, ip: Ipv4Addr) -> Option<(&Arc<Node>, &Nic)> {
+        let node = &self.nodes[*self.by_ip.get(&ip)?];
+        node.nics.iter().find(|nic| nic.ipv4() == Some(ip)).map(|nic| (node, nic))
+    }
+
+    /// The node with this UUID, in either byte order (spec 2.4).
+    pub fn by_uuid(&self, uuid: Uuid) -> Option<&Arc<Node>> {
+        let index = self.by_uuid.get(&uuid).or_else(|| self.by_uuid.get(&uuid.swapped()))?;
+        Some(&self.nodes[*index])
+    }
+
+    /// The node with this serial number.
+    pub fn by_serial(&self, serial: &str) -> Option<&Arc<Node>> {
+        self.by_serial.get(serial).map(|index| &self.nodes[*index])
+    }
+
+    /// The node at this location.
+    pub fn by_xname(&self, xname: &Xname) -> Option<&Arc<Node>> {
+        self.by_xname.get(xname).map(|index| &self.nodes[*index])
+    }
+
+    /// The node with this number.
+    pub fn by_nid(&self, nid: u32) -> Option<&Arc<Node>> {
+        self.by_nid.get(&nid).map(|index| &self.nodes[*index])
+    }
+
+    /// The node with this name in the file.
+    pub fn by_name(&self, name: &str) -> Option<&Arc<Node>> {
+        self.by_name.get(name).map(|index| &self.nodes[*index])
+    }
+}
