@@ -1,1 +1,46 @@
-//! cli
+//! The command line: one file per command; a command prints, it never decides.
+//!
+//! Exit codes: 0 done, 1 the files or the system say no, 2 wrong usage.
+
+pub mod check;
+pub mod firmware;
+pub mod lab;
+pub mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A network boot appliance for bare metal: one binary on a boot VLAN that makes machines boot.
+#[derive(Debug, Parser)]
+#[command(name = "bootlace", version, about, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Answer the VLAN: DHCP, TFTP and HTTP for the nodes on record.
+    Serve(serve::Args),
+    /// Lint nodes.yaml, boot.yaml and bootlace.yaml: every problem, with its place and its cure.
+    Check(check::Args),
+    /// Fetch, list and verify boot loaders.
+    #[command(subcommand)]
+    Firmware(firmware::Command),
+    /// A virtual boot VLAN on this machine.
+    #[command(subcommand)]
+    Lab(lab::Command),
+}
+
+/// Runs one command. `Ok` carries the exit code; an error is printed by the caller and means 1.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Serve(args) => serve::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Firmware(command) => firmware::run(command),
+        Command::Lab(command) => lab::run(command),
+    }
+}

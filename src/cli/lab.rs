@@ -1,0 +1,12 @@
+//! `bootlace lab`.
+
+use std::process::ExitCode;
+
+/// Subcommands of `bootlace lab`.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {}
+
+/// Runs one.
+pub fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {}
+}
