@@ -96,21 +96,35 @@ pub(super) fn knobs(request: &Request<'_>, node: &Node, address: Option<Ipv4Addr
         .overlaid(node.knobs)
 }
 
-/// Options that settings and records add, the more specific last (so that it wins).
-pub(super) fn stated<'a>(
-    node: &'a Node,
+/// Adds the options that settings and records state, the more specific last so that it wins, also over
+/// boot data of ours. Without a lease only boot options go out; with one, those that the client listed [P9].
+pub(super) fn stated(
+    reply: &mut Reply,
+    request: &Request<'_>,
+    node: &Node,
     address: Option<Ipv4Addr>,
-    world: &'a World,
-) -> impl Iterator<Item = &'a TypedOption> {
+    world: &World,
+    trail: &mut Trail,
+) {
     let subnet = address.and_then(|address| world.settings.subnet_of(address));
     let profile = world.settings.profile(node.profile.as_deref());
     let of_subnet = subnet.into_iter().flat_map(|subnet| &subnet.options);
     let of_profile = profile.into_iter().flat_map(|profile| &profile.options);
-    of_subnet.chain(of_profile).chain(&node.options)
+    let mut left_out: Vec<String> = Vec::new();
+    for TypedOption { code, value } in of_subnet.chain(of_profile).chain(&node.options) {
+        if unasked(*code) || address.is_some() && wanted(request, *code) {
+            reply.set(*code, value.clone());
+        } else if address.is_some() {
+            left_out.push(code.to_string());
+        }
+    }
+    if !left_out.is_empty() {
+        trail.step(format!("not asked for in 55, so left out: {} [P9]", left_out.join(", ")));
+    }
 }
 
 /// True for an option that is sent although the client did not list it [P9].
-pub(super) fn unasked(code: u8) -> bool {
+fn unasked(code: u8) -> bool {
     UNASKED.contains(&code)
 }
 

@@ -87,9 +87,7 @@ pub(super) fn boot_offer(
         fields::bypass_discovery(&mut reply, knobs, trail);
         trail.step("BIOS: 43 = 06 01 08 ff and file [X3]");
     }
-    for option in fields::stated(node, None, world).filter(|option| fields::unasked(option.code)) {
-        reply.set(option.code, option.value.clone());
-    }
+    fields::stated(&mut reply, request, node, None, world, trail);
     Ok(reply)
 }
 

@@ -8,7 +8,7 @@ use ipnet::Ipv4Net;
 
 use crate::client::Class;
 use crate::config::settings::LEASE;
-use crate::config::{HostnameSource, Mode, UefiOffer};
+use crate::config::{HostnameSource, Knobs, Mode, UefiOffer};
 use crate::dhcp::{MessageType, Reply, code};
 use crate::link::delivery::Port;
 use crate::records::Node;
@@ -134,51 +134,60 @@ fn lease(
     if let Some(name) = hostname(node, world.settings.hostname) {
         listed.push((code::HOST_NAME, name.into_bytes()));
     }
-    listed
-        .extend(fields::stated(node, Some(address), world).map(|option| (option.code, option.value.clone())));
-    let mut left_out = Vec::new();
     for (code, value) in listed {
-        if fields::wanted(request, code) || fields::unasked(code) {
+        if fields::wanted(request, code) {
             reply.set(code, value);
-        } else {
-            left_out.push(code.to_string());
         }
-    }
-    if !left_out.is_empty() {
-        trail.step(format!("not asked for in 55, so left out: {} [P9]", left_out.join(", ")));
     }
     trail.step(format!("{address} reserved"));
-    if !request.client.netboots() {
-        return (reply, None);
-    }
-    match target(request, node, Mode::Reservation, world, seen, now, trail) {
-        Ok(target) => {
-            fields::boot_data(&mut reply, request, &target, knobs, trail);
-            let uefi = target.arch.is_some_and(|arch| arch.is_uefi());
-            if request.client.class == Class::Http {
-                reply.set(code::VENDOR_CLASS, *b"HTTPClient");
-                trail.step("HTTP Boot: 60 HTTPClient and a URL [H1][H2]");
-            } else if request.client.ipxe.is_some() {
-                reply.set(code::IPXE, NO_PXEDHCP);
-                trail.step("iPXE need not wait for a proxy: 175.176 = 1 [X5]");
-            } else if uefi && knobs.uefi_offer != Some(UefiOffer::Pxe) {
-                trail.step("UEFI: a plain offer without 60 and 43 [X4]");
-            } else {
-                // [X5] BIOS ROM; [X4] UEFI with `uefi_offer: pxe`. 60 never goes without 43 here.
-                fields::bypass_discovery(&mut reply, knobs, trail);
-                if reply.option(code::VENDOR_SPECIFIC).is_some() {
-                    reply.set(code::VENDOR_CLASS, *b"PXEClient");
-                    trail.step("60 and 43 = 06 01 08 ff: no wait for a proxy [X5]");
-                }
-            }
-            (reply, None)
-        }
+    let without_boot = if request.client.netboots() {
+        boot(&mut reply, request, node, knobs, world, seen, now, trail).err()
+    } else {
+        None
+    };
+    fields::stated(&mut reply, request, node, Some(address), world, trail);
+    (reply, without_boot)
+}
+
+/// Adds boot data to a lease, in the form that this firmware takes.
+#[allow(clippy::too_many_arguments, reason = "one rule's inputs, each of another kind")]
+fn boot(
+    reply: &mut Reply,
+    request: &Request<'_>,
+    node: &Arc<Node>,
+    knobs: Knobs,
+    world: &World,
+    seen: &Seen,
+    now: Duration,
+    trail: &mut Trail,
+) -> Result<(), Reason> {
+    let target = match target(request, node, Mode::Reservation, world, seen, now, trail) {
+        Ok(target) => target,
         Err(reason) => {
             // An address without boot data; for HTTPClient 60 must then be missing as well [H2].
             trail.step(format!("no boot data: {}", reason.text()));
-            (reply, Some(reason))
+            return Err(reason);
+        }
+    };
+    fields::boot_data(reply, request, &target, knobs, trail);
+    let uefi = target.arch.is_some_and(|arch| arch.is_uefi());
+    if request.client.class == Class::Http {
+        reply.set(code::VENDOR_CLASS, *b"HTTPClient");
+        trail.step("HTTP Boot: 60 HTTPClient and a URL [H1][H2]");
+    } else if request.client.ipxe.is_some() {
+        reply.set(code::IPXE, NO_PXEDHCP);
+        trail.step("iPXE need not wait for a proxy: 175.176 = 1 [X5]");
+    } else if uefi && knobs.uefi_offer != Some(UefiOffer::Pxe) {
+        trail.step("UEFI: a plain offer without 60 and 43 [X4]");
+    } else {
+        // [X5] BIOS ROM; [X4] UEFI with `uefi_offer: pxe`. 60 never goes without 43 here.
+        fields::bypass_discovery(reply, knobs, trail);
+        if reply.option(code::VENDOR_SPECIFIC).is_some() {
+            reply.set(code::VENDOR_CLASS, *b"PXEClient");
+            trail.step("60 and 43 = 06 01 08 ff: no wait for a proxy [X5]");
         }
     }
+    Ok(())
 }
 
 /// The node's host name by the setting, `nid0001` where the record does not say (decision of the field:
