@@ -8,3 +8,24 @@ pub struct TypedOption {
     /// Value in wire form.
     pub value: Vec<u8>,
 }
+
+// Replaced at merge: the catalogue's own function has this signature.
+/// Reads an option that settings or records state: by code, with a text or `{hex: …}` value.
+pub fn parse_option(name_or_code: &str, value: &serde_json::Value) -> Result<TypedOption, String> {
+    let code = match name_or_code {
+        "ntp-servers" => 42,
+        other => match other.parse() {
+            Ok(code @ 1..=254) => code,
+            _ => return Err(format!("'{other}' is no DHCP option")),
+        },
+    };
+    let value = match value.get("hex").and_then(serde_json::Value::as_str) {
+        Some(hex) => (0..hex.len())
+            .step_by(2)
+            .map(|at| hex.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
+            .collect::<Option<Vec<u8>>>()
+            .ok_or_else(|| format!("'{hex}' is not hexadecimal"))?,
+        None => value.as_str().ok_or("needs text or {hex: ...}")?.as_bytes().to_vec(),
+    };
+    Ok(TypedOption { code, value })
+}
