@@ -2,8 +2,13 @@
 //! once ([`catalogue`]).
 
 pub mod catalogue;
+pub mod ipxe;
 pub mod packet;
+pub mod pxe;
+pub mod relay;
 pub mod reply;
+pub mod text;
+pub mod user_class;
 pub mod v6;
 
 pub use packet::{Malformed, MessageType, Options, Packet};
