@@ -69,13 +69,38 @@ pub enum Miss {
 
 /// Opens `ask.path` in the tree. Blocking (it opens files): call it where that is allowed.
 pub fn open(world: &World, ask: &Ask<'_>) -> Result<Found, Miss> {
-    let _ = (world, ask);
-    Err(Miss::NotFound)
+    if ask.peer.node.as_ref().is_some_and(|node| !node.netboot) {
+        return Err(Miss::Refused(Reason::NetbootOff));
+    }
+    if let Some(loader) = world.loaders.named(ask.path) {
+        let content = Content::Memory(Arc::clone(&loader.content));
+        return Ok(Found { content, size: loader.size, kind: Kind::Loader, modified: None });
+    }
+    let assets = world.settings.assets.as_ref().ok_or(Miss::NotFound)?;
+    let root = assets.canonicalize().map_err(|error| Miss::Unreadable(error.to_string()))?;
+    let path = root.join(ask.path).canonicalize().map_err(|_| Miss::NotFound)?;
+    if !path.starts_with(&root) {
+        return Err(Miss::Outside(path));
+    }
+    let failed = |error: std::io::Error| Miss::Unreadable(error.to_string());
+    if !path.metadata().map_err(failed)?.is_file() {
+        return Err(Miss::NotAFile);
+    }
+    #[allow(clippy::disallowed_methods, reason = "the tree opens files")]
+    let file = File::open(&path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    let content = Content::File(Arc::new(file));
+    Ok(Found { content, size: metadata.len(), kind: Kind::Asset, modified: metadata.modified().ok() })
 }
 
 /// Turns a name from the wire into a relative path: strips leading slashes, folds backslashes, doubled
 /// slashes and `./`, reduces `tftp://host/x` to `x`; refuses `..`, NUL and names over 255 bytes [T12].
 pub fn normalise(name: &[u8]) -> Result<String, Reason> {
-    let _ = name;
-    Err(Reason::BadName)
+    let text = str::from_utf8(name).map_err(|_| Reason::BadName)?.replace('\\', "/");
+    let text = text.strip_prefix("tftp://").and_then(|rest| Some(rest.split_once('/')?.1)).unwrap_or(&text);
+    let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    if text.len() > 255 || text.contains('\0') || parts.is_empty() || parts.contains(&"..") {
+        return Err(Reason::BadName);
+    }
+    Ok(parts.join("/"))
 }

@@ -7,6 +7,7 @@ pub mod frame;
 pub mod interface;
 pub mod peers;
 mod raw;
+pub mod udp;
 mod udp_dhcp;
 
 pub use error::LinkError;
