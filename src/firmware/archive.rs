@@ -359,13 +359,7 @@ mod tests {
             "http://mirror.example/some/path/debian/dists/bookworm/InRelease",
             "http://mirror.example/some/path/debian/dists/bookworm/main/binary-amd64/Packages.xz",
         ]));
-        assert_eq!(
-            found.usable,
-            [
-                "http://mirror.example/some/path/debian",
-                "https://vendor.example/apt",
-            ]
-        );
+        assert_eq!(found.usable, ["http://mirror.example/some/path/debian", "https://vendor.example/apt",]);
     }
 
     #[test]

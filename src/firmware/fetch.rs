@@ -40,7 +40,12 @@ pub struct Fetched {
 ///
 /// # Errors
 /// See [`FirmwareError`].
-pub fn fetch(to: &Path, from: &Origin, force: bool, progress: Progress<'_>) -> Result<Fetched, FirmwareError> {
+pub fn fetch(
+    to: &Path,
+    from: &Origin,
+    force: bool,
+    progress: Progress<'_>,
+) -> Result<Fetched, FirmwareError> {
     let old = Record::read(to).ok();
     if let (Some(record), Origin::Debian { suite }, false) = (&old, from, force)
         && is_current(record, suite)
