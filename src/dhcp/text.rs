@@ -118,12 +118,16 @@ impl<'a> Packet<'a> {
         }
         if let Some(state) = self.ipxe_state() {
             let offers = match (state.dhcp_offer, state.proxy_offer) {
-                (true, true) => "both offers",
-                (true, false) => "DHCP offer",
-                (false, true) => "proxy offer",
-                (false, false) => "no offer",
+                (true, true) => "has both offers, ",
+                (true, false) => "has a DHCP offer, ",
+                (false, true) => "has a proxy offer, ",
+                // Its request to port 4011 is a conversation of its own and never carries the bits.
+                (false, false) => "",
             };
-            parts.push(format!("has {offers}, sent {}", state.sent));
+            parts.push(format!("{offers}sent {}", state.sent));
+        }
+        if let Some(value) = self.option(43) {
+            parts.push(format!("43 [{}]", describe_in(43, value, self.option(60))));
         }
         parts.extend(self.option(97).map(|value| format!("uuid {}", describe(97, value))));
         let address =

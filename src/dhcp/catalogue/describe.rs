@@ -289,7 +289,9 @@ fn uuid(value: &[u8]) -> Result<String, String> {
         [0, bytes @ ..] => {
             let uuid = Uuid::from_text_order(exactly::<16>(bytes).map_err(|_| "needs type 0 and 16 bytes")?);
             let swapped = uuid.swapped();
-            Ok(if uuid == swapped { uuid.to_string() } else { format!("{swapped} or {uuid}") })
+            let text = if uuid == swapped { uuid.to_string() } else { format!("{swapped} or {uuid}") };
+            // All zero, all ff and vendor defaults are no identity; a node cannot be found by them.
+            Ok(if uuid.identifies() { text } else { text + " (identifies nothing)" })
         }
         _ => Err("needs type 0 and 16 bytes".to_owned()),
     }

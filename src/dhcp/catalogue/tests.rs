@@ -174,7 +174,7 @@ fn what_clients_send_is_decoded() {
         (81, b"\x00\x00\x00host1", "\"host1\""),
         (81, b"\x05\xff\xff\x05host1\x07example\x00", "[ES] 255/255 \"host1.example\""),
         (81, b"\x04\x00\x00\x05host1", "[E] \"host1\""),
-        (97, &[0; 17], "00000000-0000-0000-0000-000000000000"),
+        (97, &[0; 17], "00000000-0000-0000-0000-000000000000 (identifies nothing)"),
         (119, b"\x07example\x00\x01a\xc0\x00", "example,a.example"),
         (120, b"\x01\x0a\x00\x00\x01", "10.0.0.1"),
         (124, b"\x00\x00\xa6\x7f\x05\x04onie", "enterprise 42623 [\"onie\"]"),
@@ -283,4 +283,42 @@ proptest! {
             prop_assert_eq!(describe(option.code, &option.value), text);
         }
     }
+}
+
+/// docs/options.md is the catalogue as a page; `BLESS=1` writes it anew.
+#[test]
+#[allow(clippy::disallowed_methods, reason = "a test reads the page from disk")]
+fn the_page_of_options_is_the_catalogue() {
+    use std::fmt::Write as _;
+    let mut page = String::from(
+        "# DHCP options\n\n\
+         What `options:` in nodes.yaml and bootlace.yaml can state, and what the log decodes. An option is named by \
+         the name here, by IANA's name or by its code. `{hex: \"01ff\"}` gives the exact bytes of any option, a NUL \
+         included. A value has at most 255 bytes, because PXE clients cannot join a longer one. Codes that are not \
+         listed take a value with its type: `{hex: …}`, `{text: …}`, `{ip: …}`, `{u8: …}`, `{u16: …}`, `{u32: …}`.\n\n\
+         This page is made from the catalogue in `src/dhcp/catalogue/`; `BLESS=1 cargo test options` writes it.\n\n\
+         | code | name | IANA name | value | in the log | defined in |\n|---|---|---|---|---|---|\n",
+    );
+    for option in OPTIONS {
+        let value = option
+            .refused
+            .map_or_else(|| option.kind.wanted().to_owned(), |why| format!("not settable: {why}"));
+        writeln!(
+            page,
+            "| {} | `{}` | {} | {} | {} | {} |",
+            option.code, option.name, option.iana, value, option.label, option.source
+        )
+        .unwrap();
+    }
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/options.md");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, page).unwrap();
+        return;
+    }
+    let found = std::fs::read_to_string(&path).unwrap();
+    for (number, (want, have)) in page.lines().zip(found.lines()).enumerate() {
+        assert_eq!(have, want, "docs/options.md line {}; BLESS=1 writes it anew", number + 1);
+    }
+    assert_eq!(found.lines().count(), page.lines().count(), "docs/options.md; BLESS=1 writes it anew");
 }
