@@ -162,7 +162,7 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         let (current, peers, journal, stopped) = (current.clone(), peers.clone(), journal.clone(), stopped.clone());
         let failed = failed.clone();
         threads.push(std::thread::spawn(move || {
-            let ended = for_tftp.block_on(tftp_server.run(current, peers, journal, stopped));
+            let ended = for_tftp.block_on(tftp_server.run(current, peers, |event| journal.note(Event::Tftp(event)), stopped));
             report_end(ended.map_err(anyhow::Error::from), &failed);
         }));
     }
@@ -222,7 +222,6 @@ async fn until_signal(
 fn tftp_listen(interface: &Interface) -> tftp::Listen {
     tftp::Listen {
         interface: interface.name.to_string(),
-        index: interface.index,
         address: interface.address,
         mtu: interface.mtu.into(),
     }
@@ -247,18 +246,20 @@ fn http_addresses(settings: &Settings, interfaces: &[Interface]) -> Vec<SocketAd
 fn loaders_or_advice(world: &crate::world::World, journal: &Journal) -> anyhow::Result<()> {
     let FirmwareSource::Folder(folder) = &world.settings.firmware else { return Ok(()) };
     if world.loaders.is_empty() {
-        return Err(anyhow!("{}", firmware::advice(folder)));
+        return Err(anyhow!("{}", firmware::no_loaders_message(folder)));
     }
-    let missing = world.loaders.missing();
+    // Debian builds none for some; only what a fetch would bring is worth a warning at every start.
+    let missing: Vec<_> = world.loaders.missing().into_iter().filter(|missing| missing.fetchable).collect();
     if !missing.is_empty() {
-        let names: Vec<String> = missing.iter().map(|arch| format!("{} ({arch})", arch.0)).collect();
-        let text = format!("no loader for these architectures: {}; their clients get no answer", names.join(", "));
-        journal.note(Event::Notice(Notice {
-            level: Level::Warn,
-            name: "loaders-missing",
-            text,
-            fields: vec![("architectures", missing.iter().map(|arch| arch.0).collect::<Vec<_>>().into())],
-        }));
+        let names: Vec<_> = missing.iter().map(|missing| missing.loader).collect();
+        let text = format!(
+            "missing loaders: {}; their machines get no answer. Get them: {}",
+            names.join(", "),
+            firmware::fetch_command(Some(folder))
+        );
+        let archs: Vec<u16> = missing.iter().flat_map(|missing| &missing.archs).map(|arch| arch.0).collect();
+        let fields = vec![("architectures", archs.into())];
+        journal.note(Event::Notice(Notice { level: Level::Warn, name: "loaders-missing", text, fields }));
     }
     Ok(())
 }

@@ -1,49 +1,31 @@
 //! iPXE among the clients: recognised by option 77, option 175 or User-Agent [I7]; what it can do is in 175.
 
-use crate::dhcp::{Packet, code};
+use crate::dhcp::ipxe::{self, BZIMAGE, EFI, HTTP};
+use crate::dhcp::{Packet, code, user_class};
 
 use super::Platform;
-
-/// Sub-options of 175 that announce a feature (spec 9.2).
-const HTTP: u8 = 19;
-const BZIMAGE: u8 = 24;
-const EFI: u8 = 36;
 
 /// An iPXE client.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ipxe {
     /// By option 77.
     pub by_user_class: bool,
-    /// Codes of the sub-options of 175; `None` without that option.
+    /// Features that 175 announces; `None` without that option.
     pub features: Option<Vec<u8>>,
     /// Version of 175.235, such as `1.21.1`.
     pub version: Option<String>,
 }
 
 impl Ipxe {
-    /// iPXE is asking if 77 contains `iPXE` or 175 is there: FlexBoot has no 77, and 77 comes raw, without
-    /// RFC 3004's length byte.
+    /// iPXE is asking if 77 contains `iPXE` or 175 is there: FlexBoot has no 77.
     pub fn of(packet: &Packet<'_>) -> Option<Self> {
-        let by_user_class = packet
-            .options
-            .get(code::USER_CLASS)
-            .is_some_and(|value| value.windows(4).any(|four| four == b"iPXE"));
-        let encapsulated = packet.options.get(code::IPXE);
-        if !by_user_class && encapsulated.is_none() {
-            return None;
-        }
-        let mut version = None;
-        let features = encapsulated.map(|bytes| {
-            sub_options(bytes)
-                .map(|(code, value)| {
-                    if code == 235 {
-                        version = Some(value.iter().map(u8::to_string).collect::<Vec<_>>().join("."));
-                    }
-                    code
-                })
-                .collect()
-        });
-        Some(Self { by_user_class, features, version })
+        let by_user_class = packet.options.get(code::USER_CLASS).is_some_and(user_class::says_ipxe);
+        let encapsulated = packet.options.get(code::IPXE).map(ipxe::Ipxe::parse);
+        (by_user_class || encapsulated.is_some()).then(|| Self {
+            by_user_class,
+            version: encapsulated.as_ref().and_then(ipxe::Ipxe::version_text),
+            features: encapsulated.map(|encapsulated| encapsulated.features),
+        })
     }
 
     /// True when this build runs our script by HTTP: it speaks HTTP and loads a Linux kernel, as bzImage on
@@ -63,17 +45,6 @@ impl Ipxe {
     pub fn speaks_http(&self) -> bool {
         self.features.as_ref().is_none_or(|features| features.contains(&HTTP))
     }
-}
-
-/// Code, length, value; stops at the first that does not fit.
-fn sub_options(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
-    let mut rest = bytes;
-    std::iter::from_fn(move || {
-        let [code, length, tail @ ..] = rest else { return None };
-        let value = tail.get(..usize::from(*length))?;
-        rest = &tail[value.len()..];
-        Some((*code, value))
-    })
 }
 
 #[cfg(test)]

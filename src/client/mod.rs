@@ -9,6 +9,7 @@ pub mod ipxe;
 pub use arch::{Arch, Cpu, Platform, Transport};
 pub use ipxe::Ipxe;
 
+use crate::dhcp::catalogue::print::escaped;
 use crate::dhcp::{Packet, code};
 use crate::records::{Mac, Uuid};
 
@@ -77,7 +78,7 @@ impl Client {
             mac,
             uuid: identity::uuid(packet),
             class,
-            vendor_class: class_bytes.map(printable),
+            vendor_class: class_bytes.map(escaped),
             arch,
             arch_in_class: in_class.filter(|_| arch.is_some() && in_class != arch),
             archs,
@@ -115,18 +116,6 @@ fn is_raspberry_pi(mac: Option<Mac>, uuid: Option<&[u8]>) -> bool {
     let by_uuid =
         uuid.and_then(|value| value.get(1..5)).is_some_and(|four| four == b"RPi4" || four == b"RPi5");
     by_card || by_uuid
-}
-
-/// Text of a value from the wire with everything unprintable escaped, so that no log can be forged.
-pub fn printable(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes)
-        .chars()
-        .flat_map(|c| {
-            let escape = c.is_control() || c == '\u{fffd}';
-            let (escaped, plain) = if escape { (Some(c.escape_default()), None) } else { (None, Some(c)) };
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -189,10 +178,5 @@ pub(crate) mod tests {
         let mut uuid = vec![0];
         uuid.extend_from_slice(b"RPi4............");
         assert_eq!(client(&[(60, b"PXEClient"), (93, &[0, 0]), (97, &uuid)]).arch, Some(Arch(41)));
-    }
-
-    #[test]
-    fn text_from_the_wire_cannot_forge_a_log_line() {
-        assert_eq!(printable(b"a\nb\x1b[31m\xffc"), "a\\nb\\u{1b}[31m\\u{fffd}c");
     }
 }

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use ipnet::Ipv4Net;
 
+use crate::journal::log::LogFormat;
+
 use super::diagnostic::{Code, Diagnostic, Findings, Severity, quoted};
 use super::settings::{
     FirmwareSource, HTTP_PORT, HostnameSource, HttpListen, InterfaceSettings, Knobs, LEASE, Mode,
@@ -22,7 +24,7 @@ use super::tree::{self, Document, Kind};
 use super::values::{self, KNOB_KEYS};
 
 /// Keys of bootlace.yaml besides the wire knobs.
-pub const KEYS: [&str; 12] = [
+pub const KEYS: [&str; 13] = [
     "mode",
     "interfaces",
     "nodes",
@@ -35,6 +37,7 @@ pub const KEYS: [&str; 12] = [
     "no_boot_entry",
     "subnets",
     "profiles",
+    "log_format",
 ];
 /// Keys of an item of `interfaces:` besides the wire knobs.
 pub const INTERFACE_KEYS: [&str; 4] = ["name", "mode", "address", "transport"];
@@ -64,6 +67,8 @@ pub struct Flags {
     pub firmware: Option<FirmwareSource>,
     /// `--http`, repeated.
     pub http: Option<Vec<HttpListen>>,
+    /// `--log-format`.
+    pub log_format: Option<LogFormat>,
 }
 
 /// The keys of bootlace.yaml. `None`: not written.
@@ -93,6 +98,8 @@ pub struct Written {
     pub subnets: Vec<SubnetSettings>,
     /// `profiles`
     pub profiles: BTreeMap<String, Profile>,
+    /// `log_format`
+    pub log_format: Option<LogFormat>,
     /// Wire knobs at the top level.
     pub knobs: Knobs,
 }
@@ -170,6 +177,8 @@ pub fn interpret(document: &Document<'_>, findings: &mut Findings) -> Written {
         "hostname",
         &[("name", HostnameSource::Name), ("nid", HostnameSource::Nid), ("xname", HostnameSource::Xname)],
     );
+    written.log_format =
+        table.choice("log_format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
     written.no_boot_entry = table.choice(
         "no_boot_entry",
         &[("auto", NoBootEntry::Auto), ("silent", NoBootEntry::Silent), ("wait", NoBootEntry::Wait)],
@@ -401,6 +410,7 @@ impl Written {
             no_boot_entry: self.no_boot_entry.unwrap_or_default(),
             subnets: self.subnets,
             profiles: self.profiles,
+            log_format: flags.log_format.or(self.log_format).unwrap_or_default(),
             knobs: self.knobs,
         }
     }

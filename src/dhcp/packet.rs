@@ -7,7 +7,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::code;
+use super::{code, text};
 
 /// Shortest message: header and magic cookie.
 pub const HEADER_LEN: usize = 240;
@@ -219,6 +219,32 @@ impl<'a> Packet<'a> {
     /// Option 53; `None` is BOOTP.
     pub fn message_type(&self) -> Option<MessageType> {
         self.options.get(code::MESSAGE_TYPE)?.first().map(|value| MessageType::from_code(*value))
+    }
+
+    /// Hands the message to `show` in the form that prints itself.
+    pub fn shown<R>(&self, show: impl FnOnce(&text::Packet<'_>) -> R) -> R {
+        let chaddr = self.chaddr();
+        let options: Vec<(u8, &[u8])> = self.options.iter().collect();
+        show(&text::Packet {
+            header: text::Header {
+                op: self.bytes[0],
+                htype: self.htype(),
+                hlen: self.hlen(),
+                hops: self.hops(),
+                xid: self.xid(),
+                secs: self.secs(),
+                flags: self.flags(),
+                ciaddr: self.ciaddr(),
+                yiaddr: self.yiaddr(),
+                siaddr: self.siaddr(),
+                giaddr: self.giaddr(),
+                chaddr: &chaddr[..usize::from(self.hlen())],
+                sname: self.sname(),
+                file: self.file(),
+            },
+            length: self.bytes.len(),
+            options: &options,
+        })
     }
 
     fn address(&self, at: usize) -> Ipv4Addr {

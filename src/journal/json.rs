@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::client::Client;
-use crate::dhcp::{Packet, code};
+use crate::dhcp::catalogue::print::{escaped, until_nul};
+use crate::dhcp::{Packet, code, v6};
 use crate::policy::Reason;
 
 use super::event::{DhcpEvent, DhcpOutcome, Event, HttpEvent, Level, TftpEvent, TftpOutcome};
@@ -71,7 +72,10 @@ fn dhcp(event: &DhcpEvent) -> Value {
         DhcpOutcome::Silent(reason) => silence(&mut add, *reason, reason.text()),
         DhcpOutcome::Malformed(error) => silence(&mut add, Reason::Malformed, &error.to_string()),
         DhcpOutcome::V6 => {
-            silence(&mut add, Reason::Dhcpv6NotServed, &crate::dhcp::v6::summary(&event.message));
+            if let Ok(message) = v6::Message::parse(&event.message) {
+                add("v6", message.json());
+            }
+            silence(&mut add, Reason::Dhcpv6NotServed, Reason::Dhcpv6NotServed.text());
         }
         DhcpOutcome::SendFailed { way, error } => {
             add("verdict", "send-failed".into());
@@ -96,8 +100,8 @@ fn message(packet: &Packet<'_>) -> Map<String, Value> {
     let client = Client::of(packet);
     let set = |address: std::net::Ipv4Addr| (!address.is_unspecified()).then(|| address.to_string());
     let text = |bytes: &[u8]| {
-        let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
-        (!text.is_empty()).then(|| crate::client::printable(text))
+        let text = until_nul(bytes);
+        (!text.is_empty()).then(|| escaped(text))
     };
     let fields = json!({
         "type": packet.message_type().map_or("BOOTP", |message| message.name()),
@@ -118,7 +122,7 @@ fn message(packet: &Packet<'_>) -> Map<String, Value> {
         "uuid": client.uuid,
         "ipxe": client.ipxe.as_ref().map(|_| true),
         "ipxe_version": client.ipxe.as_ref().and_then(|ipxe| ipxe.version.clone()),
-        "message": packet.options.get(code::MESSAGE).map(crate::client::printable),
+        "message": packet.options.get(code::MESSAGE).map(escaped),
         "options": packet.options.iter().map(|(code, _)| code).collect::<Vec<u8>>(),
     });
     match fields {

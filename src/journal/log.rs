@@ -129,7 +129,7 @@ impl Visit for Fields {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
-            self.message = crate::client::printable(format!("{value:?}").as_bytes());
+            self.message = crate::dhcp::catalogue::print::escaped(format!("{value:?}").as_bytes());
         }
     }
 }

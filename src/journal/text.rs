@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::client::{Client, printable};
-use crate::dhcp::{Packet, code};
+use crate::dhcp::catalogue::print::{quoted, until_nul};
+use crate::dhcp::{Packet, code, v6};
 use crate::policy::Reason;
 
 use super::event::{DhcpEvent, DhcpOutcome, Event, HttpEvent, TftpEvent, TftpOutcome};
@@ -31,32 +31,33 @@ pub(super) fn of(event: &Event) -> String {
 fn dhcp(event: &DhcpEvent) -> String {
     let DhcpEvent { interface, source, .. } = event;
     if matches!(event.outcome, DhcpOutcome::V6) {
-        let seen = crate::dhcp::v6::summary(&event.message);
-        return format!("{interface} {source}: {seen} -> silence {}", Reason::Dhcpv6NotServed);
+        let seen = v6::Message::parse(&event.message)
+            .map_or_else(|error| format!("DHCPv6, {error}"), |message| message.summary());
+        return format!("{interface} {}: {seen} -> silence {}", address(source), Reason::Dhcpv6NotServed);
     }
     let mut line = format!("{interface} {} > {}: ", address(source), event.port);
     match Packet::parse(&event.message) {
         Err(_) => {
             let _ = write!(line, "{} bytes", event.message.len());
         }
-        Ok(packet) => line.push_str(&summary(&packet)),
+        // tcpdump's words for the header, then what the packet means for booting.
+        Ok(packet) => packet.shown(|packet| {
+            let _ = write!(line, "{}: {}", packet.summary(), packet.brief());
+        }),
     }
     line.push_str(" -> ");
     match &event.outcome {
         DhcpOutcome::Answered(sent) => {
-            match Packet::parse(&sent.message) {
-                Ok(reply) => line.push_str(&summary(&reply)),
-                Err(_) => line.push_str("reply"),
-            }
+            line.push_str(&reply(&sent.message));
             let _ = write!(line, " to {}", sent.way);
             if sent.broadcast_instead {
                 line.push_str(" (broadcast: no raw socket)");
             }
             if let Some(reason) = sent.without_boot {
-                let _ = write!(line, " without boot data: {reason}");
+                let _ = write!(line, ", without boot data: {reason}");
             }
             if !sent.dropped.is_empty() {
-                let _ = write!(line, " left out for space: options {:?}", sent.dropped);
+                let _ = write!(line, ", no space for options {:?}", sent.dropped);
             }
         }
         DhcpOutcome::Silent(reason) => {
@@ -76,67 +77,22 @@ fn dhcp(event: &DhcpEvent) -> String {
     line
 }
 
-/// One message in tcpdump's words, with what matters for booting.
-fn summary(packet: &Packet<'_>) -> String {
-    let kind = packet.message_type().map_or("BOOTP", |message| message.name());
-    let client = Client::of(packet);
-    let mut line = format!("{kind} xid 0x{:08x}", packet.xid());
-    if packet.is_request() {
-        match client.mac {
-            Some(mac) => {
-                let _ = write!(line, " from {mac}");
-            }
-            None => {
-                let _ =
-                    write!(line, " from {}", printable_hex(&packet.chaddr()[..usize::from(packet.hlen())]));
-            }
-        }
-    }
-    if packet.secs() != 0 {
-        let _ = write!(line, " secs {}", packet.secs());
-    }
-    if packet.broadcast() {
-        line.push_str(" flags [Broadcast]");
-    }
-    for (label, value) in [
-        ("ciaddr", packet.ciaddr()),
-        ("yiaddr", packet.yiaddr()),
-        ("siaddr", packet.siaddr()),
-        ("giaddr", packet.giaddr()),
-    ] {
+/// What our reply gives.
+fn reply(message: &[u8]) -> String {
+    let Ok(packet) = Packet::parse(message) else { return "reply".to_owned() };
+    let mut line = packet.message_type().map_or("reply", |message| message.name()).to_owned();
+    for (label, value) in [("yiaddr", packet.yiaddr()), ("siaddr", packet.siaddr())] {
         if !value.is_unspecified() {
             let _ = write!(line, " {label} {value}");
         }
     }
-    for (label, option) in [("requested", code::REQUESTED_ADDRESS), ("server", code::SERVER_ID)] {
-        if let Some(value) = packet.options.address(option) {
-            let _ = write!(line, " {label} {value}");
-        }
+    let file = until_nul(packet.file());
+    let file = if file.is_empty() { packet.options.get(code::BOOT_FILE).unwrap_or_default() } else { file };
+    if !file.is_empty() {
+        let _ = write!(line, " file {}", quoted(file));
     }
-    if let Some(arch) = client.arch {
-        let _ = write!(line, " arch {} ({arch})", arch.0);
-    }
-    if let Some(class) = &client.vendor_class {
-        let _ = write!(line, " class \"{class}\"");
-    }
-    if let Some(ipxe) = &client.ipxe
-        && packet.is_request()
-    {
-        line.push_str(" iPXE");
-        if let Some(version) = &ipxe.version {
-            let _ = write!(line, " {version}");
-        }
-    }
-    if !packet.is_request() {
-        let file = packet.file().split(|byte| *byte == 0).next().unwrap_or_default();
-        let file =
-            if file.is_empty() { packet.options.get(code::BOOT_FILE).unwrap_or_default() } else { file };
-        if !file.is_empty() && packet.options.get(code::OVERLOAD).is_none() {
-            let _ = write!(line, " file \"{}\"", printable(file));
-        }
-        if let Some(message) = packet.options.get(code::MESSAGE) {
-            let _ = write!(line, " message \"{}\"", printable(message));
-        }
+    if let Some(message) = packet.options.get(code::MESSAGE) {
+        let _ = write!(line, " message {}", quoted(message));
     }
     line
 }
@@ -221,8 +177,4 @@ fn who(line: &mut String, node: Option<&str>, mac: Option<String>) {
 /// `10.0.0.1.67` in tcpdump's way.
 fn address(socket: &std::net::SocketAddr) -> String {
     format!("{}.{}", socket.ip(), socket.port())
-}
-
-fn printable_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
 }

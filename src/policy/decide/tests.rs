@@ -63,6 +63,7 @@ fn settings() -> Settings {
         no_boot_entry: NoBootEntry::Auto,
         subnets: Vec::new(),
         profiles: BTreeMap::new(),
+        log_format: Default::default(),
         knobs: Knobs::default(),
     }
 }
