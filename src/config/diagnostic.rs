@@ -3,7 +3,7 @@
 //! Diagnostics are collected, never thrown: one run names every problem. Each carries the excerpt it
 //! points at, so it can be shown after the file is gone (a reload, another process reading the JSON).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -109,6 +109,8 @@ pub struct Excerpt {
     pub text: String,
     /// What is underlined: bytes of `text`.
     pub underlined: (usize, usize),
+    /// True when `text` is only a part of the line.
+    pub shortened: bool,
 }
 
 /// A further place that belongs to the problem, such as the first statement of a duplicate.
@@ -278,19 +280,21 @@ impl Findings {
         self.list.iter().any(Diagnostic::is_error)
     }
 
-    /// The problems in the order they were found, each once.
+    /// The problems, file by file in the order of the places, each once.
     pub fn into_list(self) -> Vec<Diagnostic> {
-        let mut seen = HashSet::with_capacity(self.list.len());
-        let keep: Vec<bool> = self
-            .list
-            .iter()
-            // The key differs where an alias repeats a mistake; the place does not.
-            .map(|problem| seen.insert((&problem.file, problem.line, problem.column, &problem.message)))
-            .collect();
-        drop(seen);
-        let mut keep = keep.into_iter();
         let mut list = self.list;
-        list.retain(|_| keep.next().unwrap_or(true));
+        let mut files: HashMap<Arc<PathBuf>, usize> = HashMap::new();
+        for problem in &list {
+            let next = files.len();
+            files.entry(Arc::clone(&problem.file)).or_insert(next);
+        }
+        list.sort_by_key(|problem| {
+            (files.get(&problem.file).copied(), problem.line, problem.column, problem.severity)
+        });
+        // An alias repeats a mistake under another key; its place is the same.
+        list.dedup_by(|a, b| {
+            (&a.file, a.line, a.column, &a.message) == (&b.file, b.line, b.column, &b.message)
+        });
         list
     }
 }
@@ -333,51 +337,43 @@ pub fn render(problems: &[Diagnostic], colour: bool) -> String {
 
 fn render_one(renderer: &Renderer, problem: &Diagnostic) -> String {
     let level = if problem.is_error() { Level::ERROR } else { Level::WARNING };
-    let mut group = level.primary_title(problem.message.as_str()).id(problem.code.name()).element(origin(
-        &problem.file,
-        problem.line,
-        problem.column,
-    ));
-    if let Some(excerpt) = &problem.excerpt {
-        group =
-            group.element(snippet(excerpt, problem.line, AnnotationKind::Primary, problem.label.as_deref()));
-    }
-    let mut groups: Vec<Group<'_>> = Vec::new();
-    for related in &problem.related {
-        let mut other = Level::NOTE.secondary_title(related.message.as_str()).element(origin(
-            &related.file,
-            related.line,
-            related.column,
-        ));
-        if let Some(excerpt) = &related.excerpt {
-            other = other.element(snippet(excerpt, related.line, AnnotationKind::Context, None));
-        }
-        groups.push(other);
-    }
+    let title = level.primary_title(problem.message.as_str()).id(problem.code.name());
+    let at = (problem.file.as_path(), problem.line, problem.column);
+    let label = problem.label.as_deref();
+    let mut first = place(Group::with_title(title), at, &problem.excerpt, AnnotationKind::Primary, label);
     if let Some(advice) = &problem.advice {
-        group = group.element(Level::HELP.message(advice.as_str()));
+        first = first.element(Level::HELP.message(advice.as_str()));
     }
-    groups.insert(0, group);
+    let mut groups = vec![first];
+    for related in &problem.related {
+        let title = Level::NOTE.secondary_title(related.message.as_str());
+        let at = (related.file.as_path(), related.line, related.column);
+        groups.push(place(Group::with_title(title), at, &related.excerpt, AnnotationKind::Primary, None));
+    }
     renderer.render(&groups)
 }
 
-fn origin(file: &Path, line: usize, column: usize) -> Origin<'static> {
-    let origin = Origin::path(file.display().to_string());
-    match (line, column) {
-        (0, _) => origin,
-        (line, 0) => origin.line(line),
-        (line, column) => origin.line(line).char_column(column),
-    }
-}
-
-fn snippet<'a>(
-    excerpt: &'a Excerpt,
-    line: usize,
+/// Adds `--> file:line:column` and the source line.
+fn place<'a>(
+    group: Group<'a>,
+    (file, line, column): (&Path, usize, usize),
+    excerpt: &'a Option<Excerpt>,
     kind: AnnotationKind,
     label: Option<&'a str>,
-) -> Snippet<'a, Annotation<'a>> {
+) -> Group<'a> {
+    let file = file.display().to_string();
+    let origin = match (line, column) {
+        (0, _) => Origin::path(file.clone()),
+        (line, 0) => Origin::path(file.clone()).line(line),
+        (line, column) => Origin::path(file.clone()).line(line).char_column(column),
+    };
+    let Some(excerpt) = excerpt else { return group.element(origin) };
     let (start, end) = excerpt.underlined;
-    Snippet::source(excerpt.text.as_str()).line_start(line).annotation(kind.span(start..end).label(label))
+    let snippet: Snippet<'a, Annotation<'a>> = Snippet::source(excerpt.text.as_str())
+        .line_start(line)
+        .annotation(kind.span(start..end).label(label));
+    // The renderer counts the column in the text it gets, which is wrong for a shortened line.
+    if excerpt.shortened { group.element(origin).element(snippet) } else { group.element(snippet.path(file)) }
 }
 
 /// Cuts out the line of `span`, or the part of a long line around it.
@@ -396,14 +392,14 @@ fn excerpt(source: &Source, span: Span) -> Excerpt {
     let cut_back = if to < line.len() { "…" } else { "" };
     let text = format!("{cut_front}{}{cut_back}", &line[from..to]);
     let shift = |at: usize| at.clamp(from, to) - from + cut_front.len();
-    Excerpt { underlined: (shift(start), shift(end)), text }
+    Excerpt { underlined: (shift(start), shift(end)), shortened: to - from < line.len(), text }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn place(text: &str, needle: &str) -> Place {
+    fn place_of(text: &str, needle: &str) -> Place {
         let start = text.find(needle).unwrap() as u32;
         let span = Span { start, end: start + needle.len() as u32 };
         Place { source: Arc::new(Source::new("nodes.yaml", text.to_owned())), span }
@@ -414,9 +410,9 @@ mod tests {
         let text = "nodes:\n- nid: 7\n- nid: seven\n";
         let mut findings = Findings::default();
         findings
-            .error(Code::WrongType, &place(text, "seven"), "nid is no number")
+            .error(Code::WrongType, &place_of(text, "seven"), "nid is no number")
             .advise("write a number")
-            .also(&place(text, "7"), "the other one");
+            .also(&place_of(text, "7"), "the other one");
         let shown = render(&findings.into_list(), false);
         let lines: Vec<&str> = shown.lines().collect();
         let at = lines.iter().position(|line| line.contains("- nid: seven")).unwrap();
@@ -429,7 +425,7 @@ mod tests {
     #[test]
     fn a_line_of_megabytes_is_shown_as_the_part_around_the_problem() {
         let text = format!("[{}BAD{}]", "\"ä\",".repeat(300_000), ",1".repeat(300_000));
-        let problem = Diagnostic::new(Severity::Error, Code::WrongValue, &place(&text, "BAD"), "x".into());
+        let problem = Diagnostic::new(Severity::Error, Code::WrongValue, &place_of(&text, "BAD"), "x".into());
         let excerpt = problem.excerpt.clone().unwrap();
         assert!(excerpt.text.len() < 200);
         assert_eq!(&excerpt.text[excerpt.underlined.0..excerpt.underlined.1], "BAD");

@@ -150,6 +150,11 @@ impl<'t, 'a> Table<'t, 'a> {
         self.pairs.iter().find(|pair| pair.key == key).map(|pair| &pair.value).filter(|v| !v.is_null())
     }
 
+    /// True when nothing is said: no such key, no value, or an empty text.
+    pub fn absent(&self, key: &str) -> bool {
+        self.value(key).is_none_or(Value::is_blank)
+    }
+
     fn wrong_type(&mut self, key: &str, value: &Value<'_>, needed: &str) -> &mut Diagnostic {
         let message = format!("{key} needs {needed}, this is {}", value.kind_name());
         self.error(Code::WrongType, value.span, key, message)
@@ -180,7 +185,7 @@ impl<'t, 'a> Table<'t, 'a> {
         (!text.is_empty()).then_some(At { value: text.as_ref(), span: value.span })
     }
 
-    /// Text that a type reads; its error completes the sentence "KEY 'text' …".
+    /// Text that a type reads; its error follows "KEY 'text': ".
     pub fn parsed<T>(&mut self, key: &str) -> Option<At<T>>
     where
         T: FromStr,
@@ -199,7 +204,7 @@ impl<'t, 'a> Table<'t, 'a> {
         match text.value.parse() {
             Ok(value) => Some(At { value, span: text.span }),
             Err(problem) => {
-                let message = format!("{key} {} {problem}", quoted(text.value));
+                let message = format!("{key} {}: {problem}", quoted(text.value));
                 self.error(Code::WrongValue, text.span, key, message);
                 None
             }

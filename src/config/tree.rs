@@ -73,6 +73,11 @@ impl Value<'_> {
             if matches!(text.as_ref(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
+    /// True for null and for empty text.
+    pub fn is_blank(&self) -> bool {
+        self.is_null() || matches!(&self.kind, Kind::Scalar { text, .. } if text.is_empty())
+    }
+
     /// The value of a key of a mapping.
     pub fn child(&self, key: &str) -> Option<&Self> {
         match &self.kind {
