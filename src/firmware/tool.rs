@@ -17,14 +17,14 @@ const GLANCE: Duration = Duration::from_millis(20);
 /// What a long task tells its caller, and how the caller ends it.
 #[derive(Clone, Copy)]
 pub struct Progress<'a> {
-    say: &'a (dyn Fn(&str) + Sync),
+    say: &'a dyn Fn(&str),
     stop: &'a AtomicBool,
 }
 
 impl<'a> Progress<'a> {
     /// `say` gets one line per step; once `stop` is true the task cleans up and ends with
     /// [`FirmwareError::Interrupted`].
-    pub fn new(say: &'a (dyn Fn(&str) + Sync), stop: &'a AtomicBool) -> Self {
+    pub fn new(say: &'a dyn Fn(&str), stop: &'a AtomicBool) -> Self {
         Self { say, stop }
     }
 

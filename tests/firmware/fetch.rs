@@ -1,7 +1,9 @@
 //! The command: fetching, proving, listing.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use crate::support::{ARM64, Machine, X64, efi, firmware, json, stderr};
 
@@ -162,4 +164,29 @@ fn a_wrong_flag_is_wrong_usage() {
     let home = tempfile::tempdir().unwrap();
     assert_eq!(firmware(home.path(), &["fetch", "--from", "/x", "--suite", "trixie"]).status.code(), Some(2));
     assert_eq!(firmware(home.path(), &[]).status.code(), Some(2));
+}
+
+/// An interruption ends the package tools, clears what is unfinished and leaves the old state.
+#[test]
+fn an_interrupted_fetch_leaves_nothing_behind() {
+    let home = tempfile::tempdir().unwrap();
+    let to = home.path().join("installer");
+    let mut fetching = Command::new(env!("CARGO_BIN_EXE_bootlace"))
+        .args(["firmware", "installer", "--to", text(&to)])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Its first words come when the package tools are at work.
+    let mut said = BufReader::new(fetching.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert!(line.contains("reading the index"), "{line}");
+    assert!(to.join(".incoming").exists());
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(fetching.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert_eq!(fetching.wait().unwrap().code(), Some(1), "{rest}");
+    assert!(rest.contains("interrupted"), "{rest}");
+    assert_eq!(fs::read_dir(&to).unwrap().count(), 0);
 }
