@@ -11,11 +11,12 @@ use tokio::sync::mpsc;
 use crate::boot::template::Templates;
 use crate::config::diagnostic::{Code, Diagnostic, Severity};
 use crate::config::file::Flags;
-use crate::config::{FirmwareSource, Settings};
+use crate::config::{FirmwareSource, Mode, Settings};
 use crate::firmware::Loaders;
 use crate::journal::{Event, Journal, Level, Notice};
 use crate::link::Interface;
-use crate::records;
+use crate::link::dhcp::in_force;
+use crate::records::{self, load::ServedSubnet};
 use crate::world::{Current, World};
 
 /// Editors and copies write in several steps: wait until the files have been quiet this long.
@@ -30,19 +31,22 @@ pub struct Assembled {
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Reads everything that `settings` name. The errors, with the warnings, or a world.
-pub fn assemble(settings: Settings, interfaces: &[Interface]) -> Result<Assembled, Vec<Diagnostic>> {
-    let mut problems = Vec::new();
-    let (snapshot, found) = records::load::load(&settings.nodes, &settings.boot, Some(&settings));
-    problems.extend(found);
-    if let Some(snapshot) = &snapshot {
-        let networks: Vec<_> =
-            interfaces.iter().map(|interface| (interface.network, interface.address, None)).collect();
-        problems.extend(records::load::address_problems(snapshot, &networks));
+/// Reads everything that `settings` name; `config` is the bootlace.yaml they come from, if any. Gives a
+/// world, or all problems.
+pub fn assemble(
+    settings: Settings,
+    config: Option<&Path>,
+    interfaces: &[Interface],
+) -> Result<Assembled, Vec<Diagnostic>> {
+    let loaded = records::load::load(&settings.nodes, &settings.boot, Some(&settings), config);
+    let mut problems = loaded.diagnostics;
+    if let Some(snapshot) = &loaded.snapshot {
+        problems.extend(records::load::address_problems(snapshot, &served_subnets(&settings, interfaces)));
     }
     let templates = Templates::load(settings.templates.as_deref()).unwrap_or_else(|found| {
         problems.extend(found.into_iter().map(|problem| {
-            let mut diagnostic = Diagnostic::of_file(Severity::Error, Code::Template, &problem.file, problem.message);
+            let mut diagnostic =
+                Diagnostic::of_file(Severity::Error, Code::BadTemplate, &problem.file, problem.message);
             diagnostic.line = problem.line;
             diagnostic
         }));
@@ -53,7 +57,7 @@ pub fn assemble(settings: Settings, interfaces: &[Interface]) -> Result<Assemble
         FirmwareSource::Folder(folder) => match Loaders::from_folder(folder) {
             Ok((loaders, found)) => {
                 problems.extend(found.into_iter().map(|problem| {
-                    Diagnostic::of_file(Severity::Warning, Code::Loader, &problem.path, problem.text)
+                    Diagnostic::of_file(Severity::Warning, Code::BadLoader, &problem.path, problem.what)
                 }));
                 loaders
             }
@@ -62,14 +66,28 @@ pub fn assemble(settings: Settings, interfaces: &[Interface]) -> Result<Assemble
         },
     };
     if let Some(assets) = settings.assets.as_ref().filter(|assets| !assets.is_dir()) {
-        problems.push(Diagnostic::of_file(Severity::Error, Code::File, assets, "is not a folder".to_owned()));
+        let mut problem =
+            Diagnostic::of_file(Severity::Error, Code::CannotRead, assets, "is not a folder".to_owned());
+        problem.advise("`assets` names the folder with kernels and initrds");
+        problems.push(problem);
     }
-    match snapshot {
+    match loaded.snapshot {
         Some(records) if !problems.iter().any(Diagnostic::is_error) => {
             Ok(Assembled { world: World { settings, records, loaders, templates }, warnings: problems })
         }
         _ => Err(problems),
     }
+}
+
+/// The networks that addresses are handed out in: only where an interface's mode does that.
+fn served_subnets(settings: &Settings, interfaces: &[Interface]) -> Vec<ServedSubnet> {
+    let gives = |interface: &&Interface| in_force(settings, &interface.name).0 == Mode::Reservation;
+    let own = interfaces.iter().filter(gives);
+    own.map(|interface| {
+        let router = settings.subnet_of(interface.address).and_then(|subnet| subnet.router);
+        (interface.network, interface.address, router)
+    })
+    .collect()
 }
 
 /// Writes problems into the log.
@@ -91,7 +109,11 @@ pub fn reload(flags: &Flags, current: &Current, interfaces: &[Interface], journa
     let loaded = crate::config::load(flags);
     report(journal, &loaded.diagnostics);
     let Some(mut settings) = loaded.settings else {
-        return journal.say(Level::Error, "reload-failed", "reload failed: the old records and settings stay in force");
+        return journal.say(
+            Level::Error,
+            "reload-failed",
+            "reload failed: the old records and settings stay in force",
+        );
     };
     let old = current.load();
     for key in keep_what_needs_a_restart(&mut settings, &old.settings) {
@@ -102,10 +124,14 @@ pub fn reload(flags: &Flags, current: &Current, interfaces: &[Interface], journa
             fields: vec![("key", key.into())],
         }));
     }
-    match assemble(settings, interfaces) {
+    match assemble(settings, flags.config.as_deref(), interfaces) {
         Err(problems) => {
             report(journal, &problems);
-            journal.say(Level::Error, "reload-failed", "reload failed: the old records and settings stay in force");
+            journal.say(
+                Level::Error,
+                "reload-failed",
+                "reload failed: the old records and settings stay in force",
+            );
         }
         Ok(Assembled { world, warnings }) => {
             report(journal, &warnings);
@@ -126,7 +152,8 @@ fn keep_what_needs_a_restart(new: &mut Settings, old: &Settings) -> Vec<&'static
     let mut changed = Vec::new();
     let sockets = |settings: &Settings| {
         let each = settings.interfaces.iter();
-        each.map(|interface| (interface.name.clone(), interface.address, interface.transport)).collect::<Vec<_>>()
+        each.map(|interface| (interface.name.clone(), interface.address, interface.transport))
+            .collect::<Vec<_>>()
     };
     if sockets(new) != sockets(old) {
         changed.push("interfaces");
@@ -199,7 +226,9 @@ impl Watcher {
             }
             self.folders = wanted
                 .into_iter()
-                .filter(|folder| self.folders.contains(folder) || notify.watch(folder, RecursiveMode::NonRecursive).is_ok())
+                .filter(|folder| {
+                    self.folders.contains(folder) || notify.watch(folder, RecursiveMode::NonRecursive).is_ok()
+                })
                 .collect();
         }
     }

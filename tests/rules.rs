@@ -13,7 +13,10 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.path();
         if path.is_dir() {
             files(&path, found);
-        } else if path.extension().is_some_and(|ext| ["rs", "md", "ipxe", "yaml", "sh"].iter().any(|known| ext == *known)) {
+        } else if path
+            .extension()
+            .is_some_and(|ext| ["rs", "md", "ipxe", "yaml", "sh"].iter().any(|known| ext == *known))
+        {
             found.push(path);
         }
     }
@@ -40,7 +43,10 @@ fn listed() -> BTreeMap<String, (String, String)> {
         .filter_map(|line| {
             let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
             let [tag, rule, source] = cells[..] else { return None };
-            tag.chars().nth(1).is_some_and(|c| c.is_ascii_digit()).then(|| (tag.to_owned(), (rule.to_owned(), source.to_owned())))
+            tag.chars()
+                .nth(1)
+                .is_some_and(|c| c.is_ascii_digit())
+                .then(|| (tag.to_owned(), (rule.to_owned(), source.to_owned())))
         })
         .collect()
 }

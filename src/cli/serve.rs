@@ -86,7 +86,9 @@ impl Args {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let flags = args.flags();
     let loaded = crate::config::load(&flags);
-    log::start(loaded.settings.as_ref().map(|settings| settings.log_format).or(flags.log_format).unwrap_or_default());
+    log::start(
+        loaded.settings.as_ref().map(|settings| settings.log_format).or(flags.log_format).unwrap_or_default(),
+    );
     let (journal, writer) = Journal::start();
     let code = serve(&flags, loaded, &journal).unwrap_or_else(|problem| {
         journal.say(Level::Error, "failed", format!("{problem:#}"));
@@ -99,9 +101,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> anyhow::Result<ExitCode> {
     reload::report(journal, &loaded.diagnostics);
-    let settings = loaded.settings.ok_or_else(|| anyhow!("the settings are not usable: nothing was started"))?;
+    let settings =
+        loaded.settings.ok_or_else(|| anyhow!("the settings are not usable: nothing was started"))?;
     if settings.interfaces.is_empty() {
-        let known: Vec<_> = pnet::datalink::interfaces().into_iter().map(|interface| interface.name).collect();
+        let known: Vec<_> =
+            pnet::datalink::interfaces().into_iter().map(|interface| interface.name).collect();
         journal.say(
             Level::Error,
             "failed",
@@ -113,11 +117,13 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
     if let Some(twice) = settings.interfaces.iter().find(|interface| !names.insert(&interface.name)) {
         return Err(anyhow!("interface {} is named twice", twice.name));
     }
-    let interfaces: Vec<Interface> = settings.interfaces.iter().map(Interface::find).collect::<Result<_, _>>()?;
-    let Assembled { world, warnings } = reload::assemble(settings, &interfaces).map_err(|problems| {
-        reload::report(journal, &problems);
-        anyhow!("the files say no: nothing was started")
-    })?;
+    let interfaces: Vec<Interface> =
+        settings.interfaces.iter().map(Interface::find).collect::<Result<_, _>>()?;
+    let Assembled { world, warnings } = reload::assemble(settings, flags.config.as_deref(), &interfaces)
+        .map_err(|problems| {
+            reload::report(journal, &problems);
+            anyhow!("the files say no: nothing was started")
+        })?;
     reload::report(journal, &warnings);
     loaders_or_advice(&world, journal)?;
 
@@ -128,7 +134,9 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
     let listeners: Vec<Listener> = {
         let _in_runtime = for_dhcp.enter();
         let pairs = world.settings.interfaces.iter().zip(&interfaces);
-        pairs.map(|(settings, interface)| Listener::open(settings, interface.clone())).collect::<Result<_, _>>()?
+        pairs
+            .map(|(settings, interface)| Listener::open(settings, interface.clone()))
+            .collect::<Result<_, _>>()?
     };
     for cost in listeners.iter().flat_map(|listener| &listener.costs) {
         journal.say(Level::Warn, "transport", cost.clone());
@@ -151,7 +159,8 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
     let (failed, mut failures) = mpsc::channel::<anyhow::Error>(4);
     let mut threads = Vec::new();
     {
-        let (current, peers, journal, stopped) = (current.clone(), peers.clone(), journal.clone(), stopped.clone());
+        let (current, peers, journal, stopped) =
+            (current.clone(), peers.clone(), journal.clone(), stopped.clone());
         let failed = failed.clone();
         threads.push(std::thread::spawn(move || {
             let ended = for_dhcp.block_on(dhcp::serve(listeners, current, peers, journal, stopped));
@@ -159,14 +168,21 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         }));
     }
     {
-        let (current, peers, journal, stopped) = (current.clone(), peers.clone(), journal.clone(), stopped.clone());
+        let (current, peers, journal, stopped) =
+            (current.clone(), peers.clone(), journal.clone(), stopped.clone());
         let failed = failed.clone();
         threads.push(std::thread::spawn(move || {
-            let ended = for_tftp.block_on(tftp_server.run(current, peers, |event| journal.note(Event::Tftp(event)), stopped));
+            let ended = for_tftp.block_on(tftp_server.run(
+                current,
+                peers,
+                |event| journal.note(Event::Tftp(event)),
+                stopped,
+            ));
             report_end(ended.map_err(anyhow::Error::from), &failed);
         }));
     }
-    let http_task = for_http.spawn(http::serve(http_listeners, current.clone(), peers, journal.clone(), stopped));
+    let http_task =
+        for_http.spawn(http::serve(http_listeners, current.clone(), peers, journal.clone(), stopped));
     journal.note(ready);
 
     let ended = for_http.block_on(async {
@@ -234,7 +250,9 @@ fn http_addresses(settings: &Settings, interfaces: &[Interface]) -> Vec<SocketAd
         match listen.address {
             Some(address) => addresses.push(SocketAddr::new(address, listen.port)),
             None => {
-                addresses.extend(interfaces.iter().map(|interface| SocketAddr::new(interface.address.into(), listen.port)));
+                addresses.extend(
+                    interfaces.iter().map(|interface| SocketAddr::new(interface.address.into(), listen.port)),
+                );
             }
         }
     }
@@ -271,7 +289,10 @@ fn ready(world: &crate::world::World, transports: &[&str], http: &[SocketAddr]) 
     let modes: BTreeSet<&str> =
         settings.interfaces.iter().map(|interface| interface.mode.unwrap_or(settings.mode).name()).collect();
     let fields = vec![
-        ("interface", join(settings.interfaces.iter().map(|interface| interface.name.clone()).collect()).into()),
+        (
+            "interface",
+            join(settings.interfaces.iter().map(|interface| interface.name.clone()).collect()).into(),
+        ),
         ("mode", join(modes.into_iter().map(str::to_owned).collect()).into()),
         ("http", join(http.iter().map(ToString::to_string).collect()).into()),
         ("nodes", world.records.nodes().len().into()),

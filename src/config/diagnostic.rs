@@ -93,6 +93,8 @@ codes! {
     Tie, "tie", "two boot entries match a node equally well";
     MissingAsset, "missing-asset", "a kernel or initrd that is not in the asset folder";
     AssetHidden, "asset-hidden", "an asset under a path that bootlace itself serves";
+    BadTemplate, "bad-template", "a script template that cannot be used";
+    BadLoader, "bad-loader", "a file in the firmware folder that cannot be used";
     UnreachableUrl, "unreachable-url", "a URL of a scheme that iPXE does not fetch";
 }
 

@@ -177,8 +177,7 @@ pub fn interpret(document: &Document<'_>, findings: &mut Findings) -> Written {
         "hostname",
         &[("name", HostnameSource::Name), ("nid", HostnameSource::Nid), ("xname", HostnameSource::Xname)],
     );
-    written.log_format =
-        table.choice("log_format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+    written.log_format = table.choice("log_format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
     written.no_boot_entry = table.choice(
         "no_boot_entry",
         &[("auto", NoBootEntry::Auto), ("silent", NoBootEntry::Silent), ("wait", NoBootEntry::Wait)],

@@ -14,7 +14,8 @@ use vlan::{KNOWN, LIMIT, SERVER, SITE, STRANGER, Vlan};
 #[test]
 fn udhcpc_of_a_known_node_gets_its_reserved_address_and_boot_file() {
     let vlan = Vlan::start("reservation", &[]);
-    let lease = vlan.udhcpc("lc0", &["-V", "PXEClient:Arch:00007:UNDI:003016", "-x", "0x5d:0007", "-O", "bootfile"]);
+    let lease =
+        vlan.udhcpc("lc0", &["-V", "PXEClient:Arch:00007:UNDI:003016", "-x", "0x5d:0007", "-O", "bootfile"]);
     assert!(lease.contains("ip=10.77.0.11"), "{lease}");
     assert!(lease.contains("siaddr=10.77.0.1"), "{lease}");
     assert!(lease.contains("boot_file=snponly-x86_64.efi"), "{lease}");
@@ -34,10 +35,13 @@ fn dhclient_of_a_known_node_binds_and_reboots_with_the_same_address() {
     let script = sandbox.write("dhclient-script", "#!/bin/sh\nexit 0\n").unwrap();
     sandbox.run(Place::Net, &["chmod", "+x", script.to_str().unwrap()]).unwrap();
     let once = || {
-        let args = ["dhclient", "-4", "-d", "-1", "-cf", conf.to_str().unwrap(), "-lf", lease.to_str().unwrap()];
+        let args =
+            ["dhclient", "-4", "-d", "-1", "-cf", conf.to_str().unwrap(), "-lf", lease.to_str().unwrap()];
         let more = ["-pf", pid.to_str().unwrap(), "-sf", script.to_str().unwrap(), "eth0"];
         let mut process = vlan.start_in("lc0", &[&args[..], &more[..]].concat());
-        let bound = vlan.wait_file(&lease, "fixed-address 10.77.0.11;").or_else(|| vlan.wait_file(&lease, "10.77.0.11"));
+        let bound = vlan
+            .wait_file(&lease, "fixed-address 10.77.0.11;")
+            .or_else(|| vlan.wait_file(&lease, "10.77.0.11"));
         assert!(bound.is_some(), "{}", vlan.log());
         process.stop();
     };
@@ -56,7 +60,8 @@ fn a_stranger_gets_nothing_from_us_and_its_address_from_the_site_and_the_log_say
     let vlan = Vlan::start("proxy", &[]);
     vlan.site();
     vlan.set_mac("lc0", STRANGER);
-    let lease = vlan.udhcpc("lc0", &["-V", "PXEClient:Arch:00007:UNDI:003016", "-x", "0x5d:0007", "-O", "bootfile"]);
+    let lease =
+        vlan.udhcpc("lc0", &["-V", "PXEClient:Arch:00007:UNDI:003016", "-x", "0x5d:0007", "-O", "bootfile"]);
     assert!(lease.contains("serverid=10.77.0.2"), "{lease}");
     assert!(!lease.contains("boot_file="), "{lease}");
     let seen = vlan.entry("the stranger", |entry| entry["mac"] == STRANGER);
@@ -74,7 +79,9 @@ fn a_proxied_uefi_client_is_offered_no_43_and_acked_on_4011_with_the_same_file()
     assert_eq!((offer.option(43), offer.option(60)), (None, Some(&b"PXEClient"[..])));
     assert_eq!(offer.file(), "snponly-x86_64.efi");
     vlan.sandbox.run(Place::Host("lc0"), &["ip", "addr", "add", "10.77.0.150/24", "dev", "eth0"]).unwrap();
-    let ack = client.ask_4011(&client.message(REQUEST).uefi().ciaddr([10, 77, 0, 150]), [10, 77, 0, 1]).expect("an ACK");
+    let ack = client
+        .ask_4011(&client.message(REQUEST).uefi().ciaddr([10, 77, 0, 150]), [10, 77, 0, 1])
+        .expect("an ACK");
     assert_eq!((ack.kind(), ack.file()), (ACK, offer.file()));
     assert_eq!(ack.option(43), None);
 }
@@ -159,12 +166,26 @@ fn tshark_reads_every_answer_without_a_warning() {
         let vlan = Vlan::start(mode, &[]);
         let capture = vlan.capture();
         let client = Client::open(&vlan.sandbox, "lc0", KNOWN);
-        for message in [client.message(DISCOVER).uefi(), client.message(DISCOVER).bios(), client.message(DISCOVER).http_boot()] {
+        for message in [
+            client.message(DISCOVER).uefi(),
+            client.message(DISCOVER).bios(),
+            client.message(DISCOVER).http_boot(),
+        ] {
             client.ask(&message, SERVER).expect("an offer");
         }
         let file = capture.finish(LIMIT, 3);
         let read = |filter: &str| {
-            let args = ["tshark", "-r", file.to_str().unwrap(), "-Y", filter, "-T", "fields", "-e", "dhcp.option.type"];
+            let args = [
+                "tshark",
+                "-r",
+                file.to_str().unwrap(),
+                "-Y",
+                filter,
+                "-T",
+                "fields",
+                "-e",
+                "dhcp.option.type",
+            ];
             vlan.sandbox.run(Place::Net, &args).unwrap()
         };
         let answers = read("dhcp.type == 2");

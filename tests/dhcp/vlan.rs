@@ -71,7 +71,10 @@ impl Vlan {
         let path = |name: &str| work.join(name).display().to_string();
         let program = env!("CARGO_BIN_EXE_bootlace");
         let mut words: Vec<String> = wrapper.iter().map(|word| (*word).to_owned()).collect();
-        words.extend([program, "serve", "--interface", "eth0", "--mode", mode, "--log-format", "json"].map(str::to_owned));
+        words.extend(
+            [program, "serve", "--interface", "eth0", "--mode", mode, "--log-format", "json"]
+                .map(str::to_owned),
+        );
         words.extend(["--nodes".to_owned(), path("nodes.yaml"), "--boot".to_owned(), path("boot.yaml")]);
         words.extend(["--firmware".to_owned(), path("firmware")]);
         words.extend(more.iter().map(|word| (*word).to_owned()));
@@ -88,7 +91,8 @@ impl Vlan {
     /// Starts the site's own DHCP server, which knows nothing of booting.
     pub fn site(&self) {
         let address = |last| std::net::Ipv4Addr::new(10, 77, 0, last);
-        *self.site.borrow_mut() = Some(SiteDhcp::start(&self.sandbox, "dhcp", address(100), address(199)).unwrap());
+        *self.site.borrow_mut() =
+            Some(SiteDhcp::start(&self.sandbox, "dhcp", address(100), address(199)).unwrap());
     }
 
     pub fn set_mac(&self, host: &str, mac: &str) {
@@ -102,7 +106,8 @@ impl Vlan {
         let text = format!("#!/bin/sh\n[ \"$1\" = bound ] && env > {}\nexit 0\n", lease.display());
         let script = self.sandbox.write("udhcpc.sh", text).unwrap();
         self.sandbox.run(Place::Net, &["chmod", "+x", script.to_str().unwrap()]).unwrap();
-        let usual = ["udhcpc", "-i", "eth0", "-f", "-q", "-n", "-t", "8", "-T", "2", "-s", script.to_str().unwrap()];
+        let usual =
+            ["udhcpc", "-i", "eth0", "-f", "-q", "-n", "-t", "8", "-T", "2", "-s", script.to_str().unwrap()];
         let said = self.sandbox.run(Place::Host(host), &[&usual[..], more].concat());
         std::fs::read_to_string(&lease).unwrap_or_else(|_| panic!("no lease: {said:?}\n{}", self.log()))
     }
@@ -129,7 +134,11 @@ impl Vlan {
 
     /// Waits for a line of the log.
     pub fn entry(&self, awaited: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        self.journal.as_ref().unwrap().wait_for(awaited, LIMIT, wanted).unwrap_or_else(|error| panic!("{error}"))
+        self.journal
+            .as_ref()
+            .unwrap()
+            .wait_for(awaited, LIMIT, wanted)
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 
     pub fn entries(&self) -> Vec<Value> {
@@ -155,7 +164,8 @@ impl Vlan {
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = Process::start("tcpdump", &mut command).unwrap();
         let said = Journal::follow(process.child().stderr.take().unwrap(), None).unwrap();
-        let listening = |entry: &Value| entry["text"].as_str().is_some_and(|text| text.contains("listening on"));
+        let listening =
+            |entry: &Value| entry["text"].as_str().is_some_and(|text| text.contains("listening on"));
         said.wait_for("listening on", LIMIT, listening).unwrap();
         Capture { process, file }
     }
@@ -168,7 +178,8 @@ impl Capture {
         loop {
             let content = std::fs::read(&self.file).unwrap_or_default();
             // A reply's BOOTP header: op 2, Ethernet, 6 bytes, no hops; then the xid of our client.
-            let found = content.windows(8).filter(|bytes| *bytes == [2, 1, 6, 0, 0xb0, 0x07, 0x1a, 0xce]).count();
+            let found =
+                content.windows(8).filter(|bytes| *bytes == [2, 1, 6, 0, 0xb0, 0x07, 0x1a, 0xce]).count();
             if found >= answers || start.elapsed() > limit {
                 break;
             }
