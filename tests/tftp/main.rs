@@ -1,6 +1,6 @@
 //! TFTP keeps its promises: the transfer machine on a simulated network, and the server with real clients and
 //! crafted packets in network namespaces (those need root and fail without).
-#![allow(clippy::disallowed_methods, reason = "tests are the edge")]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, reason = "tests are the edge")]
 
 #[path = "../support/tftp.rs"]
 mod client;
