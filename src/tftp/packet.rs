@@ -17,7 +17,7 @@ const ACK: u16 = 4;
 const ERROR: u16 = 5;
 const OACK: u16 = 6;
 
-/// Error codes of RFC 1350, 5 and RFC 2347.
+/// The error codes of RFC 1350, 5 that a read-only server has a use for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the names are the RFC's")]
 pub enum ErrorCode {
@@ -25,7 +25,6 @@ pub enum ErrorCode {
     NotFound,
     AccessViolation,
     IllegalOperation,
-    UnknownTransfer,
 }
 
 impl ErrorCode {
@@ -36,7 +35,6 @@ impl ErrorCode {
             Self::NotFound => 1,
             Self::AccessViolation => 2,
             Self::IllegalOperation => 4,
-            Self::UnknownTransfer => 5,
         }
     }
 }

@@ -242,13 +242,14 @@ impl<N: Fn(TftpEvent)> Service<'_, N> {
             Ok(Packet::Write { .. }) => {
                 Refusal::illegal(ErrorCode::AccessViolation, "write requests are not served")
             }
-            Ok(Packet::Error { .. }) => {
-                // Never answered: two servers would send each other ERRORs for ever.
-                let outcome = TftpOutcome::Illegal { why: "an ERROR that belongs to no transfer" };
+            // BSD's client acknowledges even the ERROR that refused it; that means nothing.
+            Ok(Packet::Ack { .. }) => return,
+            Ok(Packet::Error { .. } | Packet::Data { .. } | Packet::OptionAck { .. }) => {
+                // Not answered: two servers would send each other ERRORs for ever.
+                let outcome = TftpOutcome::Illegal { why: "belongs to no transfer" };
                 (self.note)(self.event(&asked, None, outcome));
                 return;
             }
-            Ok(_) => Refusal::illegal(ErrorCode::UnknownTransfer, "belongs to no transfer"),
             Err(_) => Refusal::illegal(ErrorCode::IllegalOperation, "not a TFTP request"),
         };
         self.refuse(&asked, None, refusal);
