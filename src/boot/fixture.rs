@@ -31,6 +31,7 @@ pub fn settings() -> Settings {
         no_boot_entry: NoBootEntry::Auto,
         subnets: Vec::new(),
         profiles: Default::default(),
+        log_format: Default::default(),
         knobs: Knobs::default(),
     }
 }
@@ -64,6 +65,7 @@ pub fn entry(name: &str, macs: &[u8]) -> BootEntry {
         loader: None,
         script: None,
         priority: 0,
+        cloud_init: serde_json::Value::Null,
         origin: Origin::default(),
     }
 }

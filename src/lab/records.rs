@@ -93,6 +93,7 @@ fn standin(nodes: &str, _boot: &str) -> Result<Snapshot, LabError> {
         loader: None,
         script: None,
         priority: 0,
+        cloud_init: serde_json::Value::Null,
         origin: Default::default(),
     };
     Ok(Snapshot::new(nodes, vec![entry]))

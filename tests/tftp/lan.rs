@@ -230,6 +230,7 @@ fn world(known: Known, assets: &Path) -> World {
         no_boot_entry: NoBootEntry::Auto,
         subnets: Vec::new(),
         profiles: BTreeMap::new(),
+        log_format: Default::default(),
         knobs: known.knobs,
     };
     World {
