@@ -25,7 +25,17 @@ pub fn parse_option(name_or_code: &str, value: &serde_json::Value) -> Result<Typ
             .map(|at| hex.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
             .collect::<Option<Vec<u8>>>()
             .ok_or_else(|| format!("'{hex}' is not hexadecimal"))?,
-        None => value.as_str().ok_or("needs text or {hex: ...}")?.as_bytes().to_vec(),
+        None => match value.as_array() {
+            Some(items) => items
+                .iter()
+                .map(|item| item.as_str()?.parse::<std::net::Ipv4Addr>().ok())
+                .collect::<Option<Vec<_>>>()
+                .ok_or("needs IPv4 addresses")?
+                .iter()
+                .flat_map(std::net::Ipv4Addr::octets)
+                .collect(),
+            None => value.as_str().ok_or("needs text or {hex: ...}")?.as_bytes().to_vec(),
+        },
     };
     Ok(TypedOption { code, value })
 }
