@@ -411,20 +411,25 @@ fn place<'a>(
 /// Cuts out the line of `span`, or the part of a long line around it.
 fn excerpt(source: &Source, span: Span) -> Excerpt {
     let (line_start, line) = source.line_text(source.line(span.start));
-    let start = line.floor_char_boundary((span.start.saturating_sub(line_start) as usize).min(line.len()));
-    let end = (span.end.max(span.start).saturating_sub(line_start) as usize).clamp(start, line.len());
-    let end = line.ceil_char_boundary(end);
+    let in_line = |at: u32| (at.saturating_sub(line_start) as usize).min(line.len());
+    let start = char_start(line, in_line(span.start));
+    let end = char_start(line, in_line(span.end)).max(start);
     let (from, to) = if line.len() <= EXCERPT_MAX {
         (0, line.len())
     } else {
-        let from = line.floor_char_boundary(start.saturating_sub(EXCERPT_MAX / 3));
-        (from, line.floor_char_boundary((from + EXCERPT_MAX).min(line.len())))
+        let from = char_start(line, start.saturating_sub(EXCERPT_MAX / 3));
+        (from, char_start(line, (from + EXCERPT_MAX).min(line.len())))
     };
     let cut_front = if from > 0 { "…" } else { "" };
     let cut_back = if to < line.len() { "…" } else { "" };
     let text = format!("{cut_front}{}{cut_back}", &line[from..to]);
     let shift = |at: usize| at.clamp(from, to) - from + cut_front.len();
     Excerpt { underlined: (shift(start), shift(end)), shortened: to - from < line.len(), text }
+}
+
+/// The start of the character that byte `at` belongs to.
+fn char_start(text: &str, at: usize) -> usize {
+    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 //! `bootlace check` as a person and a script meet it: the built binary, files on disk, exit codes.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
 
 mod bad_input;
 mod cross_checks;
