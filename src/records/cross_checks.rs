@@ -209,7 +209,8 @@ impl<'a, K: Hash + Eq + Display> Seen<'a, K> {
     }
 }
 
-/// All checks that need more than one record. `together`: nodes and boot entries were both given.
+/// All checks that need more than one record. `together`: nodes and boot entries were both given,
+/// and read whole.
 pub fn run(
     checked: &Checked,
     together: bool,
