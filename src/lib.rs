@@ -28,5 +28,6 @@ pub mod lab;
 pub mod link;
 pub mod policy;
 pub mod records;
+pub mod reload;
 pub mod tftp;
 pub mod world;

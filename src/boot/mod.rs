@@ -1,8 +1,15 @@
 //! What a node shall boot: resolving boot parameters, generating scripts and URLs, the served tree.
 
+pub mod generated;
+pub mod kernel_line;
 pub mod resolve;
+pub mod script;
 pub mod template;
+pub mod text;
 pub mod tree;
 pub mod urls;
 
 pub use resolve::{Match, SelectorKind, resolve};
+
+#[cfg(test)]
+mod fixture;

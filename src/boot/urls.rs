@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use crate::config::Settings;
-use crate::records::Mac;
+use crate::records::{Mac, Node};
 
 /// Base of bootlace's HTTP (`http://10.0.0.1:8081`, no trailing slash) for a client that reaches us at
 /// `local`: a listener on that very address or on all served ones, else the first listener's own address.
@@ -23,4 +23,11 @@ pub fn base(settings: &Settings, local: Ipv4Addr) -> Option<String> {
 /// URL of a node's boot script.
 pub fn bootscript(base: &str, mac: Mac) -> String {
     format!("{base}/boot/v1/bootscript?mac={mac}")
+}
+
+/// URL of the boot script of a node whose asking card is in no record: by xname, else by name.
+pub fn bootscript_by_name(base: &str, node: &Node) -> String {
+    let name = node.xname.as_ref().map(|xname| xname.to_string()).unwrap_or_else(|| node.label());
+    let name = percent_encoding::utf8_percent_encode(&name, percent_encoding::NON_ALPHANUMERIC);
+    format!("{base}/boot/v1/bootscript?name={name}")
 }

@@ -1,13 +1,303 @@
-//! `bootlace serve`.
+//! `bootlace serve`: the life of the appliance. Load settings and records (everything that is wrong is
+//! said), open sockets, say what listens where, serve until told to stop, drain with a limit.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-/// Flags of `bootlace serve`.
+use anyhow::{Context, anyhow};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use crate::config::file::Flags;
+use crate::config::{FirmwareSource, HttpListen, Mode, Settings};
+use crate::journal::log::{self, LogFormat};
+use crate::journal::{Event, Journal, Level, Notice};
+use crate::link::dhcp::{self, Listener};
+use crate::link::{Interface, Peers};
+use crate::reload::{self, Assembled};
+use crate::world::Current;
+use crate::{firmware, http, tftp};
+
+/// How long open transfers may go on after a signal.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Flags of `bootlace serve`. Each is also a key of bootlace.yaml; a flag wins.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Settings file.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Interface to serve; may be repeated.
+    #[arg(long = "interface", value_name = "IF")]
+    interfaces: Vec<String>,
+    /// proxy: boot data beside another DHCP server; reservation: addresses too.
+    #[arg(long, value_name = "MODE")]
+    mode: Option<Mode>,
+    /// Node records (OpenCHAMI's nodes.yaml or .json); may be repeated.
+    #[arg(long, value_name = "FILE")]
+    nodes: Vec<PathBuf>,
+    /// Boot entries (boot.yaml); may be repeated.
+    #[arg(long, value_name = "FILE")]
+    boot: Vec<PathBuf>,
+    /// Folder whose files are served by TFTP and HTTP: kernels, initrds, images.
+    #[arg(long, value_name = "DIR")]
+    assets: Option<PathBuf>,
+    /// Folder with script templates that replace the built-in ones.
+    #[arg(long, value_name = "DIR")]
+    templates: Option<PathBuf>,
+    /// Folder with loaders, or `none` [default: where `bootlace firmware fetch` puts them].
+    #[arg(long, value_name = "DIR|none")]
+    firmware: Option<PathBuf>,
+    /// HTTP listener; may be repeated [default: :8081, on the served interfaces].
+    #[arg(long, value_name = "ADDR:PORT")]
+    http: Vec<HttpListen>,
+    /// Form of the log on stderr [default: text].
+    #[arg(long, value_enum)]
+    log_format: Option<LogFormat>,
+}
 
-/// Runs it.
+fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
+}
+
+impl Args {
+    fn flags(self) -> Flags {
+        Flags {
+            config: self.config,
+            interfaces: some(self.interfaces),
+            mode: self.mode,
+            nodes: some(self.nodes),
+            boot: some(self.boot),
+            assets: self.assets,
+            templates: self.templates,
+            firmware: self.firmware.map(|path| {
+                if path.as_os_str() == "none" { FirmwareSource::None } else { FirmwareSource::Folder(path) }
+            }),
+            http: some(self.http),
+            log_format: self.log_format,
+        }
+    }
+}
+
+/// Runs it until a signal. Usage errors give 2, everything else that stops it 1.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args {} = args;
+    let flags = args.flags();
+    let loaded = crate::config::load(&flags);
+    log::start(
+        loaded.settings.as_ref().map(|settings| settings.log_format).or(flags.log_format).unwrap_or_default(),
+    );
+    let (journal, writer) = Journal::start();
+    let code = serve(&flags, loaded, &journal).unwrap_or_else(|problem| {
+        journal.say(Level::Error, "failed", format!("{problem:#}"));
+        ExitCode::FAILURE
+    });
+    drop(journal);
+    writer.finish();
+    Ok(code)
+}
+
+fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> anyhow::Result<ExitCode> {
+    reload::report(journal, &loaded.diagnostics);
+    let settings =
+        loaded.settings.ok_or_else(|| anyhow!("the settings are not usable: nothing was started"))?;
+    if settings.interfaces.is_empty() {
+        let known: Vec<_> =
+            pnet::datalink::interfaces().into_iter().map(|interface| interface.name).collect();
+        journal.say(
+            Level::Error,
+            "failed",
+            format!("no interface to serve: name one with --interface IF (there are: {})", known.join(", ")),
+        );
+        return Ok(ExitCode::from(2));
+    }
+    let mut names = BTreeSet::new();
+    if let Some(twice) = settings.interfaces.iter().find(|interface| !names.insert(&interface.name)) {
+        return Err(anyhow!("interface {} is named twice", twice.name));
+    }
+    let interfaces: Vec<Interface> =
+        settings.interfaces.iter().map(Interface::find).collect::<Result<_, _>>()?;
+    let Assembled { world, warnings } = reload::assemble(settings, flags.config.as_deref(), &interfaces)
+        .map_err(|problems| {
+            reload::report(journal, &problems);
+            anyhow!("the files say no: nothing was started")
+        })?;
+    reload::report(journal, &warnings);
+    loaders_or_advice(&world, journal)?;
+
+    // One thread each, so that a long window or a large file never delays an OFFER.
+    let single = || tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let (for_dhcp, for_tftp) = (single()?, single()?);
+    let for_http = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let listeners: Vec<Listener> = {
+        let _in_runtime = for_dhcp.enter();
+        let pairs = world.settings.interfaces.iter().zip(&interfaces);
+        pairs
+            .map(|(settings, interface)| Listener::open(settings, interface.clone()))
+            .collect::<Result<_, _>>()?
+    };
+    for cost in listeners.iter().flat_map(|listener| &listener.costs) {
+        journal.say(Level::Warn, "transport", cost.clone());
+    }
+    let transports: Vec<_> = listeners.iter().map(Listener::transport).collect();
+    let tftp_server = {
+        let _in_runtime = for_tftp.enter();
+        tftp::bind(interfaces.iter().map(tftp_listen).collect())?
+    };
+    let addresses = http_addresses(&world.settings, &interfaces);
+    let http_listeners = {
+        let _in_runtime = for_http.enter();
+        http::bind(&addresses)?
+    };
+
+    let ready = ready(&world, &transports, &addresses);
+    let current = Current::new(world);
+    let peers = Peers::default();
+    let (stop, stopped) = watch::channel(false);
+    let (failed, mut failures) = mpsc::channel::<anyhow::Error>(4);
+    let mut threads = Vec::new();
+    {
+        let (current, peers, journal, stopped) =
+            (current.clone(), peers.clone(), journal.clone(), stopped.clone());
+        let failed = failed.clone();
+        threads.push(std::thread::spawn(move || {
+            let ended = for_dhcp.block_on(dhcp::serve(listeners, current, peers, journal, stopped));
+            report_end(ended.map_err(anyhow::Error::from), &failed);
+        }));
+    }
+    {
+        let (current, peers, journal, stopped) =
+            (current.clone(), peers.clone(), journal.clone(), stopped.clone());
+        let failed = failed.clone();
+        threads.push(std::thread::spawn(move || {
+            let ended = for_tftp.block_on(tftp_server.run(
+                current,
+                peers,
+                |event| journal.note(Event::Tftp(event)),
+                stopped,
+            ));
+            report_end(ended.map_err(anyhow::Error::from), &failed);
+        }));
+    }
+    let http_task =
+        for_http.spawn(http::serve(http_listeners, current.clone(), peers, journal.clone(), stopped));
+    journal.note(ready);
+
+    let ended = for_http.block_on(async {
+        let result = tokio::select! {
+            result = until_signal(flags, &current, &interfaces, journal) => result,
+            failure = failures.recv() => Err(failure.unwrap_or_else(|| anyhow!("a server thread ended"))),
+        };
+        // Nobody listens for `stop` any more only when everything has ended already.
+        let _ = stop.send(true);
+        let _ = tokio::time::timeout(DRAIN, http_task).await;
+        result
+    });
+    for_http.shutdown_timeout(Duration::from_secs(1));
+    for thread in threads {
+        // A panic was printed by its own thread; the process ends either way.
+        let _ = thread.join();
+    }
+    ended?;
+    journal.say(Level::Info, "stopped", "stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+fn report_end(ended: anyhow::Result<()>, failed: &mpsc::Sender<anyhow::Error>) {
+    if let Err(problem) = ended {
+        // Full or closed: another failure ends the process already.
+        let _ = failed.try_send(problem);
+    }
+}
+
+/// Reloads on SIGHUP and on changes of the files, returns on SIGTERM and SIGINT.
+async fn until_signal(
+    flags: &Flags,
+    current: &Current,
+    interfaces: &[Interface],
+    journal: &Journal,
+) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    let mut watcher = reload::Watcher::new(&current.load().settings, flags.config.as_deref(), journal);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hang_up.recv() => {}
+            () = watcher.changed() => {}
+        }
+        reload::reload(flags, current, interfaces, journal);
+        watcher.follow(&current.load().settings, flags.config.as_deref());
+    }
+}
+
+fn tftp_listen(interface: &Interface) -> tftp::Listen {
+    tftp::Listen {
+        interface: interface.name.to_string(),
+        address: interface.address,
+        mtu: interface.mtu.into(),
+    }
+}
+
+/// `:PORT` stands for each served interface's own address.
+fn http_addresses(settings: &Settings, interfaces: &[Interface]) -> Vec<SocketAddr> {
+    let mut addresses = Vec::new();
+    for listen in &settings.http {
+        match listen.address {
+            Some(address) => addresses.push(SocketAddr::new(address, listen.port)),
+            None => {
+                addresses.extend(
+                    interfaces.iter().map(|interface| SocketAddr::new(interface.address.into(), listen.port)),
+                );
+            }
+        }
+    }
+    addresses
+}
+
+/// Without any loader nothing but iPXE ROMs can boot: say which command gets them. One missing architecture
+/// is only worth a warning.
+fn loaders_or_advice(world: &crate::world::World, journal: &Journal) -> anyhow::Result<()> {
+    let FirmwareSource::Folder(folder) = &world.settings.firmware else { return Ok(()) };
+    if world.loaders.is_empty() {
+        return Err(anyhow!("{}", firmware::no_loaders_message(folder)));
+    }
+    // Debian builds none for some; only what a fetch would bring is worth a warning at every start.
+    let missing: Vec<_> = world.loaders.missing().into_iter().filter(|missing| missing.fetchable).collect();
+    if !missing.is_empty() {
+        let names: Vec<_> = missing.iter().map(|missing| missing.loader).collect();
+        let text = format!(
+            "missing loaders: {}; their machines get no answer. Get them: {}",
+            names.join(", "),
+            firmware::fetch_command(Some(folder))
+        );
+        let archs: Vec<u16> = missing.iter().flat_map(|missing| &missing.archs).map(|arch| arch.0).collect();
+        let fields = vec![("architectures", archs.into())];
+        journal.note(Event::Notice(Notice { level: Level::Warn, name: "loaders-missing", text, fields }));
+    }
+    Ok(())
+}
+
+/// The line that says every listener answers.
+fn ready(world: &crate::world::World, transports: &[&str], http: &[SocketAddr]) -> Event {
+    let settings = &world.settings;
+    let join = |items: Vec<String>| items.join(",");
+    let modes: BTreeSet<&str> =
+        settings.interfaces.iter().map(|interface| interface.mode.unwrap_or(settings.mode).name()).collect();
+    let fields = vec![
+        (
+            "interface",
+            join(settings.interfaces.iter().map(|interface| interface.name.clone()).collect()).into(),
+        ),
+        ("mode", join(modes.into_iter().map(str::to_owned).collect()).into()),
+        ("http", join(http.iter().map(ToString::to_string).collect()).into()),
+        ("nodes", world.records.nodes().len().into()),
+        ("entries", world.records.entries().len().into()),
+        ("transport", join(transports.iter().map(|transport| (*transport).to_owned()).collect()).into()),
+    ];
+    Event::Notice(Notice { level: Level::Info, name: "ready", text: String::new(), fields })
 }

@@ -1,7 +1,17 @@
-//! Settings: bootlace.yaml as written (`file`), settings as used ([`settings`]), diagnostics with places.
+//! Settings: bootlace.yaml as written ([`file`]), settings as used ([`settings`]), and what every file of
+//! ours is read with: text with places ([`source`]), YAML and JSON as a tree with places ([`tree`]), typed
+//! access that reports and goes on ([`table`]), and the reports ([`diagnostic`]).
 
+pub mod diagnostic;
+pub mod file;
 pub mod settings;
+pub mod source;
+pub mod table;
+pub mod tree;
+pub mod values;
 
+pub use diagnostic::{Code, Diagnostic, Findings, Severity};
+pub use file::{Flags, Loaded, load};
 pub use settings::{
     BootfileOption, FirmwareSource, HostnameSource, HttpListen, InterfaceSettings, Knobs, Mode, NoBootEntry,
     Option43, Profile, Settings, SubnetSettings, Transport, UefiOffer,

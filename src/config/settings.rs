@@ -8,6 +8,7 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use crate::dhcp::catalogue::TypedOption;
+use crate::journal::log::LogFormat;
 
 /// Port of the boot-facing HTTP listener where nothing is said.
 pub const HTTP_PORT: u16 = 8081;
@@ -277,6 +278,8 @@ pub struct Settings {
     pub subnets: Vec<SubnetSettings>,
     /// Profiles by name.
     pub profiles: std::collections::BTreeMap<String, Profile>,
+    /// Form of the log.
+    pub log_format: LogFormat,
     /// General wire knobs.
     pub knobs: Knobs,
 }

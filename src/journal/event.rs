@@ -1,16 +1,20 @@
 //! The typed events.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::link::delivery::Delivery;
 use crate::policy::Reason;
 use crate::records::Mac;
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub enum Event {
+    /// A DHCP packet was seen.
+    Dhcp(Box<DhcpEvent>),
     /// A TFTP request ended.
     Tftp(TftpEvent),
     /// An HTTP request was answered.
@@ -28,6 +32,62 @@ pub enum Level {
     Info,
     Warn,
     Error,
+}
+
+/// One DHCP packet and what came of it.
+#[derive(Clone, Debug)]
+pub struct DhcpEvent {
+    /// Interface it came in on.
+    pub interface: Arc<str>,
+    /// Server port it came to: 67 or 4011.
+    pub port: u16,
+    /// Its IP source.
+    pub source: SocketAddr,
+    /// Its link-layer source, where frames are seen.
+    pub source_mac: Option<[u8; 6]>,
+    /// The message as received.
+    pub message: Vec<u8>,
+    /// What came of it.
+    pub outcome: DhcpOutcome,
+    /// Label of the matching node.
+    pub node: Option<String>,
+    /// The steps of the decision.
+    pub because: Vec<String>,
+}
+
+/// What came of a DHCP packet.
+#[derive(Clone, Debug)]
+pub enum DhcpOutcome {
+    /// This was sent.
+    Answered(Sent),
+    /// Nothing was sent.
+    Silent(Reason),
+    /// Nothing was sent: not a DHCP message.
+    Malformed(crate::dhcp::Malformed),
+    /// Nothing was sent: DHCPv6.
+    V6,
+    /// The kernel refused to send it.
+    SendFailed {
+        /// Where it should have gone.
+        way: Delivery,
+        /// The kernel's error.
+        error: String,
+    },
+}
+
+/// A reply that left.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The reply as sent.
+    pub message: Vec<u8>,
+    /// Where it went.
+    pub way: Delivery,
+    /// It was broadcast because raw frames are not allowed here [D1].
+    pub broadcast_instead: bool,
+    /// Options left out for want of space [P9].
+    pub dropped: Vec<u8>,
+    /// Why it carries no boot data although a boot client asked.
+    pub without_boot: Option<Reason>,
 }
 
 /// How a TFTP request ended.

@@ -1,5 +1,15 @@
 //! Interfaces, sockets, raw frames: all network IO of DHCP and TFTP.
 
+pub mod delivery;
+pub mod dhcp;
+mod error;
+pub mod frame;
+pub mod interface;
 pub mod peers;
+mod raw;
+pub mod udp;
+mod udp_dhcp;
 
+pub use error::LinkError;
+pub use interface::Interface;
 pub use peers::{Peer, PeerSource, Peers};

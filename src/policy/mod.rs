@@ -1,5 +1,16 @@
-//! The decision: `decide(request, records, settings, seen, now) -> Decision`. Pure; no IO, no clock.
+//! The decision: `decide(request, world, seen, now) -> Decision`. Pure; no IO, no clock.
+//!
+//! Every request gets an answer or a reason for silence, with the steps that led to it. One file per mode,
+//! the shared parts in `target` (what shall this client boot) and `fields` (what a reply carries).
 
+pub mod decide;
+mod fields;
+mod proxy;
 pub mod reason;
+mod reservation;
+pub mod seen;
+mod target;
 
+pub use decide::{Answer, Arrival, Decision, Fact, Request, Verdict, decide};
 pub use reason::Reason;
+pub use seen::Seen;

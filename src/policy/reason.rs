@@ -66,3 +66,17 @@ impl Serialize for Reason {
         serializer.serialize_str(self.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_listed_in_the_documents_in_the_same_words() {
+        let page = include_str!("../../docs/events.md");
+        for reason in Reason::ALL {
+            let row = format!("| `{}` | {} |", reason.name(), reason.text());
+            assert!(page.contains(&row), "docs/events.md lacks the row: {row}");
+        }
+    }
+}

@@ -58,6 +58,8 @@ pub struct BootEntry {
     pub script: Option<String>,
     /// Higher wins among entries that match by the same kind of selector.
     pub priority: i64,
+    /// BSS's `cloud-init` member as it was written; null where nothing is said.
+    pub cloud_init: serde_json::Value,
     /// Where it was stated.
     pub origin: Origin,
 }

@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use crate::client::Cpu;
+
 use super::entry::BootEntry;
 use super::id::{Mac, Uuid, Xname};
 use super::node::{Nic, Node};
+use super::selector_index::{Best, SelectorIndex};
 
 /// Nodes and boot entries with hash look-ups. Building is one pass; the first record of an identity wins
 /// (duplicates were reported as errors before).
@@ -21,12 +24,15 @@ pub struct Snapshot {
     by_xname: HashMap<Xname, usize>,
     by_nid: HashMap<u32, usize>,
     by_name: HashMap<String, usize>,
+    selectors: SelectorIndex,
 }
 
 impl Snapshot {
     /// Indexes `nodes` and keeps `entries` in file order.
     pub fn new(nodes: Vec<Node>, entries: Vec<BootEntry>) -> Self {
-        let mut snapshot = Self { entries: entries.into_iter().map(Arc::new).collect(), ..Self::default() };
+        let selectors = SelectorIndex::new(&entries);
+        let entries = entries.into_iter().map(Arc::new).collect();
+        let mut snapshot = Self { entries, selectors, ..Self::default() };
         for (index, node) in nodes.into_iter().enumerate() {
             for nic in &node.nics {
                 snapshot.by_mac.entry(nic.mac).or_insert(index);
@@ -62,6 +68,12 @@ impl Snapshot {
     /// All boot entries in file order.
     pub fn entries(&self) -> &[Arc<BootEntry>] {
         &self.entries
+    }
+
+    /// The boot entry that wins for `node`, by the rules of [`crate::boot::resolve`], at the cost of a few
+    /// hash look-ups whatever the number of entries and selectors.
+    pub fn best_entry(&self, node: &Node, cpu: Option<Cpu>) -> Option<Best> {
+        self.selectors.best(&self.entries, node, node.cpu().or(cpu))
     }
 
     /// The node that owns a card.

@@ -1,0 +1,442 @@
+//! bootlace.yaml as written, the flags beside it, and the one function that makes settings of both.
+//!
+//! Every key is optional and every default safe: mode `proxy`, known nodes only. A flag wins over the
+//! file. Paths of the file are relative to the file, paths on flags to the working directory.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::Ipv4Net;
+
+use crate::journal::log::LogFormat;
+
+use super::diagnostic::{Code, Diagnostic, Findings, Severity, quoted};
+use super::settings::{
+    FirmwareSource, HTTP_PORT, HostnameSource, HttpListen, InterfaceSettings, Knobs, LEASE, Mode,
+    NoBootEntry, Profile, Settings, SubnetSettings, Transport,
+};
+use super::source::Source;
+use super::table::{KeyPath, Table, Unknown};
+use super::tree::{self, Document, Kind};
+use super::values::{self, KNOB_KEYS};
+
+/// Keys of bootlace.yaml besides the wire knobs.
+pub const KEYS: [&str; 13] = [
+    "mode",
+    "interfaces",
+    "nodes",
+    "boot",
+    "assets",
+    "templates",
+    "firmware",
+    "http",
+    "hostname",
+    "no_boot_entry",
+    "subnets",
+    "profiles",
+    "log_format",
+];
+/// Keys of an item of `interfaces:` besides the wire knobs.
+pub const INTERFACE_KEYS: [&str; 4] = ["name", "mode", "address", "transport"];
+/// Keys of an item of `subnets:` besides the wire knobs.
+pub const SUBNET_KEYS: [&str; 6] = ["subnet", "router", "dns", "domain", "lease", "options"];
+/// Keys of a profile besides the wire knobs.
+pub const PROFILE_KEYS: [&str; 3] = ["loader", "script", "options"];
+
+/// What the command line says. `None`: nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `--interface`, repeated.
+    pub interfaces: Option<Vec<String>>,
+    /// `--mode`; holds on every served interface.
+    pub mode: Option<Mode>,
+    /// `--nodes`, repeated.
+    pub nodes: Option<Vec<PathBuf>>,
+    /// `--boot`, repeated.
+    pub boot: Option<Vec<PathBuf>>,
+    /// `--assets`.
+    pub assets: Option<PathBuf>,
+    /// `--templates`.
+    pub templates: Option<PathBuf>,
+    /// `--firmware`.
+    pub firmware: Option<FirmwareSource>,
+    /// `--http`, repeated.
+    pub http: Option<Vec<HttpListen>>,
+    /// `--log-format`.
+    pub log_format: Option<LogFormat>,
+}
+
+/// The keys of bootlace.yaml. `None`: not written.
+#[derive(Clone, Debug, Default)]
+pub struct Written {
+    /// `mode`
+    pub mode: Option<Mode>,
+    /// `interfaces`
+    pub interfaces: Vec<InterfaceSettings>,
+    /// `nodes`
+    pub nodes: Vec<PathBuf>,
+    /// `boot`
+    pub boot: Vec<PathBuf>,
+    /// `assets`
+    pub assets: Option<PathBuf>,
+    /// `templates`
+    pub templates: Option<PathBuf>,
+    /// `firmware`
+    pub firmware: Option<FirmwareSource>,
+    /// `http`; an empty list switches HTTP off.
+    pub http: Option<Vec<HttpListen>>,
+    /// `hostname`
+    pub hostname: Option<HostnameSource>,
+    /// `no_boot_entry`
+    pub no_boot_entry: Option<NoBootEntry>,
+    /// `subnets`
+    pub subnets: Vec<SubnetSettings>,
+    /// `profiles`
+    pub profiles: BTreeMap<String, Profile>,
+    /// `log_format`
+    pub log_format: Option<LogFormat>,
+    /// Wire knobs at the top level.
+    pub knobs: Knobs,
+}
+
+/// What loading settings gives.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings, unless something is an error.
+    pub settings: Option<Settings>,
+    /// Everything that is wrong.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads the file that `flags` name, if any, and puts the flags over it.
+pub fn load(flags: &Flags) -> Loaded {
+    let mut findings = Findings::default();
+    let written = match &flags.config {
+        None => Written::default(),
+        Some(path) => read(path, &mut findings),
+    };
+    let settings = (!findings.has_errors()).then(|| written.with(flags));
+    Loaded { settings, diagnostics: findings.into_list() }
+}
+
+fn read(path: &Path, findings: &mut Findings) -> Written {
+    match Source::read(path) {
+        Ok(source) => match tree::parse(&source, findings) {
+            Some(document) => interpret(&document, findings),
+            None => Written::default(),
+        },
+        Err(problem) => {
+            findings.add(*problem);
+            Written::default()
+        }
+    }
+}
+
+/// Reads the settings of a parsed bootlace.yaml.
+pub fn interpret(document: &Document<'_>, findings: &mut Findings) -> Written {
+    let source: &Arc<Source> = document.source;
+    let folder = source.path.parent().unwrap_or(Path::new(""));
+    let mut written = Written::default();
+    let Some(mut table) = Table::open(&document.root, source, &KeyPath::Root, findings) else {
+        return written;
+    };
+    table.unknown_keys(&[&KEYS[..], &KNOB_KEYS[..]].concat(), Unknown::Refuse);
+    written.mode = values::mode(&mut table);
+    written.interfaces = interfaces(&mut table);
+    written.nodes = paths(&mut table, "nodes", folder);
+    written.boot = paths(&mut table, "boot", folder);
+    written.assets = existing_folder(&mut table, "assets", folder);
+    written.templates = existing_folder(&mut table, "templates", folder);
+    written.firmware = table.text("firmware").map(|text| match text.value {
+        "none" => FirmwareSource::None,
+        path => FirmwareSource::Folder(folder.join(path)),
+    });
+    if table.value("http").is_some() {
+        let items = table.one_or_more("http");
+        let texts = table.texts("http", items);
+        let mut listeners: Vec<HttpListen> = Vec::new();
+        for text in texts {
+            match text.value.parse() {
+                Ok(listen) if listeners.contains(&listen) => {
+                    table.error(Code::WrongValue, text.span, "http", format!("{listen} is listed twice"));
+                }
+                Ok(listen) => listeners.push(listen),
+                Err(problem) => {
+                    table.error(Code::WrongValue, text.span, "http", problem);
+                }
+            }
+        }
+        written.http = Some(listeners);
+    }
+    written.hostname = table.choice(
+        "hostname",
+        &[("name", HostnameSource::Name), ("nid", HostnameSource::Nid), ("xname", HostnameSource::Xname)],
+    );
+    written.log_format = table.choice("log_format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+    written.no_boot_entry = table.choice(
+        "no_boot_entry",
+        &[("auto", NoBootEntry::Auto), ("silent", NoBootEntry::Silent), ("wait", NoBootEntry::Wait)],
+    );
+    written.subnets = subnets(&mut table);
+    written.profiles = profiles(&mut table);
+    written.knobs = values::knobs(&mut table);
+    written
+}
+
+fn paths(table: &mut Table<'_, '_>, key: &str, folder: &Path) -> Vec<PathBuf> {
+    let items = table.one_or_more(key);
+    if items.iter().any(|item| matches!(item.kind, Kind::Mapping(_))) {
+        let span = items[0].span;
+        table
+            .error(Code::WrongType, span, key, format!("{key} names files here, the records stand in them"))
+            .advise(format!("move the records to an own file and write {key}: FILE"));
+        return Vec::new();
+    }
+    table.texts(key, items).into_iter().map(|text| folder.join(text.value)).collect()
+}
+
+fn existing_folder(table: &mut Table<'_, '_>, key: &str, folder: &Path) -> Option<PathBuf> {
+    let text = table.text(key)?;
+    let path = folder.join(text.value);
+    if !path.is_dir() {
+        let message = format!("{key}: {} is no folder on this machine", quoted(&path.to_string_lossy()));
+        table.warning(Code::CannotRead, text.span, key, message);
+    }
+    Some(path)
+}
+
+fn interfaces(table: &mut Table<'_, '_>) -> Vec<InterfaceSettings> {
+    let path = KeyPath::Key(table.path(), "interfaces");
+    let mut interfaces: Vec<InterfaceSettings> = Vec::new();
+    for (index, item) in table.one_or_more("interfaces").iter().enumerate() {
+        // The plain name is enough where nothing else is to say.
+        let (interface, span) = if let Kind::Scalar { .. } = item.kind {
+            let Some(name) = table.text_of("interfaces", item) else { continue };
+            let interface = InterfaceSettings { name: name.value.to_owned(), ..Default::default() };
+            (interface, name.span)
+        } else {
+            let path = KeyPath::Item(&path, index);
+            let Some(mut inner) = table.open_child(item, &path) else { continue };
+            inner.unknown_keys(&[&INTERFACE_KEYS[..], &KNOB_KEYS[..]].concat(), Unknown::Refuse);
+            let name = inner.text("name");
+            if name.is_none() {
+                let message = "an interface needs its name";
+                inner.error(Code::MissingKey, inner.span, "name", message).advise("write name: eth0");
+            }
+            let address = inner.parsed::<Ipv4Addr>("address");
+            if let Some(address) = address
+                && !usable(address.value)
+            {
+                let message = format!("{} cannot be an interface's address", address.value);
+                inner.error(Code::WrongValue, address.span, "address", message);
+            }
+            let interface = InterfaceSettings {
+                name: name.map(|name| name.value.to_owned()).unwrap_or_default(),
+                mode: values::mode(&mut inner),
+                address: address.map(|address| address.value),
+                transport: inner
+                    .choice(
+                        "transport",
+                        &[("auto", Transport::Auto), ("raw", Transport::Raw), ("udp", Transport::Udp)],
+                    )
+                    .unwrap_or_default(),
+                knobs: values::knobs(&mut inner),
+            };
+            (interface, name.map_or(item.span, |name| name.span))
+        };
+        let name = &interface.name;
+        // Linux: 15 bytes, no slash, no blank (dev_valid_name).
+        if name.len() > 15 || name.contains(['/', ' ', ':']) {
+            let message = format!("{} cannot be an interface's name", quoted(name));
+            table.error(Code::WrongValue, span, "interfaces", message).advise("see `ip link` for the names");
+        } else if !name.is_empty() && interfaces.iter().any(|other| other.name == *name) {
+            let message = format!("interface {name} is listed twice");
+            table.error(Code::WrongValue, span, "interfaces", message);
+        }
+        interfaces.push(interface);
+    }
+    interfaces
+}
+
+fn subnets(table: &mut Table<'_, '_>) -> Vec<SubnetSettings> {
+    let path = KeyPath::Key(table.path(), "subnets");
+    let mut subnets: Vec<SubnetSettings> = Vec::new();
+    for (index, item) in table.list("subnets").iter().enumerate() {
+        let path = KeyPath::Item(&path, index);
+        let Some(mut inner) = table.open_child(item, &path) else { continue };
+        inner.unknown_keys(&[&SUBNET_KEYS[..], &KNOB_KEYS[..]].concat(), Unknown::Refuse);
+        let net = subnet_of(&mut inner, &subnets);
+        let router = inner.parsed::<Ipv4Addr>("router");
+        if let (Some(net), Some(router)) = (net, router)
+            && !is_host(net, router.value)
+        {
+            let message = format!("the router {} is no host of {net}", router.value);
+            inner
+                .error(Code::WrongValue, router.span, "router", message)
+                .advise("a router must be reachable without a router");
+        }
+        let servers = inner.one_or_more("dns");
+        let dns = inner.texts("dns", servers);
+        let dns = dns.into_iter().filter_map(|text| Some(inner.parsed_text("dns", text)?.value)).collect();
+        let lease = inner.text("lease").and_then(|text| match values::duration(text.value) {
+            // Option 51 has 32 bits, and all ones mean "for ever" (RFC 2131, 3.3).
+            Ok(lease) if (1..u64::from(u32::MAX)).contains(&lease.as_secs()) => Some(lease),
+            Ok(_) => {
+                inner
+                    .error(Code::WrongValue, text.span, "lease", "the lease is out of range")
+                    .advise("possible: 1s to 49710d");
+                None
+            }
+            Err(problem) => {
+                let message = format!("lease {} {problem}", quoted(text.value));
+                inner.error(Code::WrongValue, text.span, "lease", message);
+                None
+            }
+        });
+        let domain = inner.text("domain").map(|domain| domain.value.to_owned());
+        let options = values::options(&mut inner);
+        let knobs = values::knobs(&mut inner);
+        let Some(subnet) = net else { continue };
+        let router = router.map(|router| router.value);
+        let lease: Duration = lease.unwrap_or(LEASE);
+        subnets.push(SubnetSettings { subnet, router, dns, domain, lease, options, knobs });
+    }
+    subnets
+}
+
+fn subnet_of(table: &mut Table<'_, '_>, others: &[SubnetSettings]) -> Option<Ipv4Net> {
+    let Some(text) = table.text("subnet") else {
+        if table.value("subnet").is_none() {
+            table
+                .error(Code::MissingKey, table.span, "subnet", "a subnet needs its network")
+                .advise("write subnet: 10.0.0.0/24");
+        }
+        return None;
+    };
+    let Ok(net) = text.value.parse::<Ipv4Net>() else {
+        let message = format!("subnet {} is no IPv4 network", quoted(text.value));
+        table.error(Code::WrongValue, text.span, "subnet", message).advise("write it as 10.0.0.0/24");
+        return None;
+    };
+    if net.addr() != net.network() {
+        let message = format!("subnet {net} has bits of a host in it");
+        table
+            .error(Code::WrongValue, text.span, "subnet", message)
+            .advise(format!("the network is {}", net.trunc()));
+        return None;
+    }
+    if others.iter().any(|other| other.subnet == net) {
+        table.error(Code::WrongValue, text.span, "subnet", format!("subnet {net} is listed twice"));
+        return None;
+    }
+    Some(net)
+}
+
+fn profiles(table: &mut Table<'_, '_>) -> BTreeMap<String, Profile> {
+    let mut profiles = BTreeMap::new();
+    let Some(value) = table.value("profiles") else { return profiles };
+    let path = KeyPath::Key(table.path(), "profiles");
+    let Some(mut all) = table.open_child(value, &path) else { return profiles };
+    for pair in all.pairs() {
+        let path = KeyPath::Key(&path, &pair.key);
+        if pair.value.is_null() {
+            profiles.insert(pair.key.to_string(), Profile::default());
+            continue;
+        }
+        let Some(mut inner) = all.open_child(&pair.value, &path) else { continue };
+        inner.unknown_keys(&[&PROFILE_KEYS[..], &KNOB_KEYS[..]].concat(), Unknown::Refuse);
+        let profile = Profile {
+            loader: values::served_name(&mut inner, "loader"),
+            script: values::served_name(&mut inner, "script"),
+            options: values::options(&mut inner),
+            knobs: values::knobs(&mut inner),
+        };
+        profiles.insert(pair.key.to_string(), profile);
+    }
+    profiles
+}
+
+/// True for an address that one machine can have.
+pub fn usable(address: Ipv4Addr) -> bool {
+    !(address.is_unspecified() || address.is_multicast() || address.is_broadcast() || address.is_loopback())
+}
+
+/// True for an address in `net` that is neither the network nor the broadcast address; /31 (RFC 3021) and
+/// /32 have neither.
+pub fn is_host(net: Ipv4Net, address: Ipv4Addr) -> bool {
+    net.contains(&address)
+        && (net.prefix_len() >= 31 || (address != net.network() && address != net.broadcast()))
+}
+
+impl Written {
+    /// Settings from what is written and the flags; a flag wins.
+    pub fn with(self, flags: &Flags) -> Settings {
+        let interfaces = match &flags.interfaces {
+            // The flag says which interfaces; what the file knows about one of them still holds.
+            Some(names) => names.iter().map(|name| self.interface(name)).collect(),
+            None => self.interfaces.clone(),
+        };
+        let interfaces = interfaces
+            .into_iter()
+            .map(|interface: InterfaceSettings| InterfaceSettings {
+                mode: if flags.mode.is_some() { None } else { interface.mode },
+                ..interface
+            })
+            .collect();
+        Settings {
+            mode: flags.mode.or(self.mode).unwrap_or_default(),
+            interfaces,
+            nodes: flags.nodes.clone().unwrap_or(self.nodes),
+            boot: flags.boot.clone().unwrap_or(self.boot),
+            assets: flags.assets.clone().or(self.assets),
+            templates: flags.templates.clone().or(self.templates),
+            firmware: flags
+                .firmware
+                .clone()
+                .or(self.firmware)
+                .unwrap_or_else(|| FirmwareSource::Folder(default_firmware_folder())),
+            http: flags
+                .http
+                .clone()
+                .or(self.http)
+                .unwrap_or_else(|| vec![HttpListen { address: None, port: HTTP_PORT }]),
+            hostname: self.hostname.unwrap_or_default(),
+            no_boot_entry: self.no_boot_entry.unwrap_or_default(),
+            subnets: self.subnets,
+            profiles: self.profiles,
+            log_format: flags.log_format.or(self.log_format).unwrap_or_default(),
+            knobs: self.knobs,
+        }
+    }
+
+    fn interface(&self, name: &str) -> InterfaceSettings {
+        let known = self.interfaces.iter().find(|interface| interface.name == name);
+        known.cloned().unwrap_or_else(|| InterfaceSettings { name: name.to_owned(), ..Default::default() })
+    }
+}
+
+/// Where `bootlace firmware fetch` puts loaders and `serve` looks for them: `/var/lib/bootlace/firmware`
+/// as root, else the user's data folder (XDG base directories).
+pub fn default_firmware_folder() -> PathBuf {
+    if nix::unistd::geteuid().is_root() {
+        return PathBuf::from("/var/lib/bootlace/firmware");
+    }
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_DATA_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
+        .unwrap_or_else(|| PathBuf::from("."))
+        .join("bootlace/firmware")
+}
+
+/// The problem of a second bootlace.yaml.
+pub fn second_settings_file(first: &Path, second: &Path) -> Diagnostic {
+    let message = format!("settings are in one file, and {} is one already", first.display());
+    let mut problem = Diagnostic::of_file(Severity::Error, Code::WrongKind, second, message);
+    problem.advise("put all settings into one bootlace.yaml");
+    problem
+}

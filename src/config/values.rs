@@ -1,0 +1,133 @@
+//! Values that several files share: wire knobs, DHCP options, durations, names of files.
+
+use std::time::Duration;
+
+use crate::dhcp::catalogue::{self, TypedOption};
+
+use super::diagnostic::{Code, quoted};
+use super::settings::{BootfileOption, Knobs, Mode, Option43, UefiOffer};
+use super::table::{KeyPath, Table};
+
+/// Keys that [`knobs`] reads.
+pub const KNOB_KEYS: [&str; 5] =
+    ["bootfile_option", "uefi_offer", "option_43", "blksize_max", "windowsize_max"];
+
+/// Modes of the design that this version does not serve; named so that the message can say so.
+const OTHER_MODES: [&str; 4] = ["auto-proxy", "reservation+proxy", "4011-only", "observe"];
+
+/// The wire knobs of a mapping.
+pub fn knobs(table: &mut Table<'_, '_>) -> Knobs {
+    Knobs {
+        bootfile_option: table.choice(
+            "bootfile_option",
+            &[("omit", BootfileOption::Omit), ("plain", BootfileOption::Plain), ("nul", BootfileOption::Nul)],
+        ),
+        uefi_offer: table.choice("uefi_offer", &[("plain", UefiOffer::Plain), ("pxe", UefiOffer::Pxe)]),
+        option_43: table.choice("option_43", &[("bypass", Option43::Bypass), ("none", Option43::None)]),
+        // RFC 2348 allows 8 to 65464 bytes, RFC 7440 1 to 65535 blocks.
+        blksize_max: table.integer("blksize_max", 8..=65464).map(|size| size.value as u16),
+        windowsize_max: table.integer("windowsize_max", 1..=65535).map(|size| size.value as u16),
+    }
+}
+
+/// The mode of a mapping.
+pub fn mode(table: &mut Table<'_, '_>) -> Option<Mode> {
+    let text = table.text("mode")?;
+    if let Ok(mode) = text.value.parse() {
+        return Some(mode);
+    }
+    let message = if OTHER_MODES.contains(&text.value) {
+        format!("mode '{}' is not served by this version", text.value)
+    } else {
+        format!("{} is no mode", quoted(text.value))
+    };
+    table
+        .error(Code::WrongValue, text.span, "mode", message)
+        .advise("modes that this version serves: proxy, reservation");
+    None
+}
+
+/// The DHCP options of a mapping: IANA name or number to a typed value or `{hex: …}`.
+pub fn options(table: &mut Table<'_, '_>) -> Vec<TypedOption> {
+    let Some(value) = table.value("options") else { return Vec::new() };
+    let parent = table.path();
+    let path = KeyPath::Key(parent, "options");
+    let Some(mut inner) = table.open_child(value, &path) else { return Vec::new() };
+    let mut options: Vec<TypedOption> = Vec::new();
+    for pair in inner.pairs() {
+        match catalogue::parse_option(&pair.key, &pair.value.to_json()) {
+            Ok(option) if options.iter().any(|other| other.code == option.code) => {
+                let message = format!("option {} is stated twice, by name and by number", option.code);
+                inner.error(Code::DuplicateKey, pair.span, &pair.key, message).advise("keep one of the two");
+            }
+            Ok(option) => options.push(option),
+            Err(problem) => {
+                inner.error(Code::WrongValue, pair.span, &pair.key, problem);
+            }
+        }
+    }
+    options
+}
+
+/// A name under the served root, such as a loader's: relative, without `..`.
+pub fn served_name(table: &mut Table<'_, '_>, key: &str) -> Option<String> {
+    let text = table.text(key)?;
+    let name = text.value.trim_start_matches('/');
+    if name.is_empty() || name.split('/').any(|part| part == "..") {
+        table
+            .error(
+                Code::WrongValue,
+                text.span,
+                key,
+                format!("{key} {} leaves its folder", quoted(text.value)),
+            )
+            .advise("name a file relative to the folder, without '..'");
+        return None;
+    }
+    Some(name.to_owned())
+}
+
+/// Reads `90s`, `30m`, `1h`, `7d` and sums such as `1h30m`. The error completes a sentence.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "is no duration: a number with a unit is needed, such as 90s, 30m, 1h or 7d".to_owned();
+    let mut rest = text;
+    let mut seconds: u64 = 0;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
+        let unit = match rest[digits..].chars().next() {
+            Some('s') => 1,
+            Some('m') => 60,
+            Some('h') => 3600,
+            Some('d') => 86400,
+            _ => return Err(wrong()),
+        };
+        seconds = number.checked_mul(unit).and_then(|part| seconds.checked_add(part)).ok_or_else(wrong)?;
+        rest = &rest[digits + 1..];
+    }
+    if text.is_empty() { Err(wrong()) } else { Ok(Duration::from_secs(seconds)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_duration_is_a_number_with_its_unit() {
+        for (text, seconds) in [("90s", 90), ("30m", 1800), ("1h", 3600), ("7d", 604_800), ("1h30m", 5400)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "1", "h", "1 h", "1w", "-1h", "99999999999999999999s", "9999999999999999999d", "1h5"]
+        {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_a_duration_panic(text in "[0-9smhdä]{0,24}") {
+            let _ = duration(&text);
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! A DHCPv4 reply as a value, and its wire form.
+//!
+//! The order of options is ours [P3]: 53 first, 67 the last ordinary one, 82 last of all. Header and single
+//! options are written by `dhcproto`; order, size limit [P2] and padding [P1] are decided here, because the
+//! crate sorts by code and pads nothing.
+
+use std::net::Ipv4Addr;
+
+use dhcproto::v4::{DhcpOption, Flags, HType, Message, Opcode, OptionCode, UnknownOption};
+use dhcproto::{Encodable, Encoder};
+
+use super::{MessageType, code};
+
+/// Shortest reply that every relay and ROM accepts [P1].
+pub const MIN_LEN: usize = 300;
+/// Largest UDP payload towards a client that names no limit [P2].
+pub const DEFAULT_LIMIT: usize = 548;
+
+/// Wire order [P3]: EDK2 writes a NUL behind option 67, so nothing that matters may follow it.
+const ORDER: [u8; 27] = [
+    53, 54, 51, 58, 59, 1, 3, 28, 6, 15, 12, 26, 42, 119, 121, 7, 17, 60, 61, 97, 43, 175, 66, 150, 209, 210,
+    114,
+];
+/// What is dropped first when space runs out, then the options that no rule names, then nothing.
+const EXPENDABLE: [u8; 14] = [114, 7, 17, 121, 119, 42, 26, 28, 15, 6, 12, 150, 66, 61];
+
+/// One reply.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reply {
+    /// Option 53.
+    pub message: MessageType,
+    /// Echo of the request's.
+    pub xid: u32,
+    /// Echo of the request's, plus broadcast where the reply is broadcast (spec 1).
+    pub flags: u16,
+    /// Hardware type, echo.
+    pub htype: u8,
+    /// Hardware address length, echo.
+    pub hlen: u8,
+    /// Hardware address, echo of all 16 bytes.
+    pub chaddr: [u8; 16],
+    /// The client's own address, where the rules echo it.
+    pub ciaddr: Ipv4Addr,
+    /// Address given; 0.0.0.0 in proxy replies.
+    pub yiaddr: Ipv4Addr,
+    /// Next server.
+    pub siaddr: Ipv4Addr,
+    /// Relay, echo.
+    pub giaddr: Ipv4Addr,
+    /// Server name [P8]; cut to the field's 63 bytes.
+    pub sname: String,
+    /// Boot file [P8]; empty when it does not fit into 127 bytes.
+    pub file: String,
+    /// Options other than 53, any order; [`Reply::encode`] puts them in wire order.
+    pub options: Vec<(u8, Vec<u8>)>,
+}
+
+/// A reply in wire form.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Encoded {
+    /// UDP payload.
+    pub bytes: Vec<u8>,
+    /// Options left out for want of space, in the order they were dropped.
+    pub dropped: Vec<u8>,
+}
+
+impl Reply {
+    /// The value of an option.
+    pub fn option(&self, code: u8) -> Option<&[u8]> {
+        self.options.iter().find(|(known, _)| *known == code).map(|(_, value)| value.as_slice())
+    }
+
+    /// Sets an option, replacing a value already there.
+    pub fn set(&mut self, code: u8, value: impl Into<Vec<u8>>) {
+        self.options.retain(|(known, _)| *known != code);
+        self.options.push((code, value.into()));
+    }
+
+    /// Options in wire order, 53 included [P3].
+    pub fn ordered(&self) -> Vec<(u8, Vec<u8>)> {
+        let mut options = self.options.clone();
+        options.push((code::MESSAGE_TYPE, vec![self.message.to_code()]));
+        options.sort_by_key(|(code, _)| rank(*code));
+        options
+    }
+
+    /// Wire form of at most `limit` bytes (see [`limit`]); what does not fit is dropped, least important
+    /// first, never 53, 54, 82 nor boot data [P9].
+    pub fn encode(&self, limit: usize) -> Encoded {
+        let mut options = self.ordered();
+        let mut dropped = Vec::new();
+        let size = |options: &[(u8, Vec<u8>)]| -> usize {
+            // Header, End, and per option its split parts' two-byte heads (RFC 3396).
+            241 + options
+                .iter()
+                .map(|(_, value)| value.len() + 2 * value.len().div_ceil(255).max(1))
+                .sum::<usize>()
+        };
+        while size(&options) > limit.max(MIN_LEN) {
+            let victim = options
+                .iter()
+                .position(|(code, _)| {
+                    !ORDER.contains(code)
+                        && !matches!(*code, code::BOOT_FILE | code::RELAY_INFO | code::MESSAGE)
+                })
+                .or_else(|| {
+                    EXPENDABLE.iter().find_map(|code| options.iter().position(|(known, _)| known == code))
+                });
+            let Some(victim) = victim else { break };
+            dropped.push(options.remove(victim).0);
+        }
+        let mut bytes = self.header();
+        for (code, value) in &options {
+            write_option(&mut bytes, *code, value);
+        }
+        bytes.push(code::END);
+        if bytes.len() < MIN_LEN {
+            bytes.resize(MIN_LEN, 0);
+        }
+        Encoded { bytes, dropped }
+    }
+
+    /// The 240 bytes before the options.
+    fn header(&self) -> Vec<u8> {
+        let mut message = Message::new_with_id(
+            self.xid,
+            self.ciaddr,
+            self.yiaddr,
+            self.siaddr,
+            self.giaddr,
+            &self.chaddr[..usize::from(self.hlen.min(16))],
+        );
+        message
+            .set_opcode(Opcode::BootReply)
+            .set_htype(HType::from(self.htype))
+            .set_flags(Flags::new(self.flags));
+        let mut bytes = Vec::with_capacity(DEFAULT_LIMIT);
+        // The encoder fails only on a fixed-size buffer; a Vec grows.
+        if message.encode(&mut Encoder::new(&mut bytes)).is_err() {
+            bytes.clear();
+        }
+        bytes.resize(240, 0);
+        // All 16 bytes are echoed, and the strings go in whole: the crate would assert on long ones.
+        bytes[28..44].copy_from_slice(&self.chaddr);
+        put_text(&mut bytes[44..108], &self.sname);
+        if self.file.len() < 128 {
+            put_text(&mut bytes[108..236], &self.file);
+        }
+        bytes
+    }
+}
+
+/// UDP payload limit for a client that sent option 57 = `max_size` on a link with this `mtu` [P2]: clients
+/// disagree on whether the value counts the 28 header bytes, so the cautious reading is taken.
+pub fn limit(max_size: Option<u16>, mtu: u16) -> usize {
+    match max_size {
+        None => DEFAULT_LIMIT,
+        Some(max_size) => DEFAULT_LIMIT.max(usize::from(max_size.min(mtu)).saturating_sub(28)),
+    }
+}
+
+fn rank(code: u8) -> usize {
+    match code {
+        code::BOOT_FILE => usize::from(u8::MAX) + 1,
+        code::RELAY_INFO => usize::from(u8::MAX) + 2,
+        _ => ORDER.iter().position(|known| *known == code).unwrap_or(ORDER.len()),
+    }
+}
+
+/// One option, split at 255 bytes (RFC 3396); the empty value is written too, which the crate would omit.
+fn write_option(bytes: &mut Vec<u8>, code: u8, value: &[u8]) {
+    if value.is_empty() {
+        bytes.extend_from_slice(&[code, 0]);
+        return;
+    }
+    let option = DhcpOption::Unknown(UnknownOption::new(OptionCode::from(code), value.to_vec()));
+    let before = bytes.len();
+    let mut encoded = Vec::with_capacity(value.len() + 2);
+    if option.encode(&mut Encoder::new(&mut encoded)).is_ok() {
+        bytes.extend_from_slice(&encoded);
+    } else {
+        bytes.truncate(before);
+    }
+}
+
+fn put_text(field: &mut [u8], text: &str) {
+    let length = text.len().min(field.len() - 1);
+    field[..length].copy_from_slice(&text.as_bytes()[..length]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dhcp::Packet;
+
+    fn reply() -> Reply {
+        Reply {
+            message: MessageType::Offer,
+            xid: 0x1234_5678,
+            flags: 0x8000,
+            htype: 1,
+            hlen: 6,
+            chaddr: [0x52, 0x54, 0, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9],
+            ciaddr: Ipv4Addr::UNSPECIFIED,
+            yiaddr: Ipv4Addr::new(10, 0, 0, 5),
+            siaddr: Ipv4Addr::new(10, 0, 0, 1),
+            giaddr: Ipv4Addr::UNSPECIFIED,
+            sname: "10.0.0.1".into(),
+            file: "undionly.kpxe".into(),
+            options: vec![
+                (82, vec![1, 1, 7]),
+                (67, b"undionly.kpxe".to_vec()),
+                (43, vec![6, 1, 8, 255]),
+                (54, vec![10, 0, 0, 1]),
+                (200, vec![1]),
+            ],
+        }
+    }
+
+    fn codes(bytes: &[u8]) -> Vec<u8> {
+        Packet::parse(bytes).unwrap().options.iter().map(|(code, _)| code).collect()
+    }
+
+    /// [P3]
+    #[test]
+    fn message_type_is_first_boot_file_last_ordinary_and_relay_information_last() {
+        assert_eq!(codes(&reply().encode(548).bytes), [53, 54, 43, 200, 67, 82]);
+    }
+
+    /// [P1]
+    #[test]
+    fn a_short_reply_is_padded_to_300_bytes_behind_the_end() {
+        let encoded = reply().encode(548);
+        assert_eq!(encoded.bytes.len(), 300);
+        let end = encoded.bytes.iter().rposition(|byte| *byte != 0).unwrap();
+        assert_eq!(encoded.bytes[end], 255);
+    }
+
+    /// [P8]
+    #[test]
+    fn header_fields_carry_next_server_name_file_and_all_of_chaddr() {
+        let encoded = reply().encode(548);
+        let packet = Packet::parse(&encoded.bytes).unwrap();
+        assert_eq!(packet.siaddr(), Ipv4Addr::new(10, 0, 0, 1));
+        assert_eq!(&packet.file()[..14], b"undionly.kpxe\0");
+        assert_eq!(&packet.sname()[..9], b"10.0.0.1\0");
+        assert_eq!(packet.chaddr()[15], 9);
+        assert_eq!(
+            (packet.xid(), packet.flags(), packet.htype(), packet.hlen()),
+            (0x1234_5678, 0x8000, 1, 6)
+        );
+        assert!(!packet.is_request());
+    }
+
+    /// [P8]: a name that does not fit `file` goes by option 67 alone.
+    #[test]
+    fn a_name_over_127_bytes_leaves_the_file_field_empty() {
+        let mut long = reply();
+        long.file = "x".repeat(128);
+        assert_eq!(Packet::parse(&long.encode(1472).bytes).unwrap().file()[0], 0);
+    }
+
+    /// [P2] [P9]
+    #[test]
+    fn over_the_limit_unimportant_options_go_first_and_boot_data_stays() {
+        let mut big = reply();
+        big.set(200, vec![0; 200]);
+        big.set(42, vec![0; 80]);
+        big.set(66, b"10.0.0.1".to_vec());
+        let encoded = big.encode(300);
+        assert_eq!(encoded.dropped, [200, 42]);
+        assert!(encoded.bytes.len() <= 300);
+        assert_eq!(codes(&encoded.bytes), [53, 54, 43, 66, 67, 82]);
+    }
+
+    /// [P4]
+    #[test]
+    fn a_value_over_255_bytes_is_split_and_reads_back_whole() {
+        let mut big = reply();
+        big.set(200, (0..=255).chain(0..45).collect::<Vec<u8>>());
+        let encoded = big.encode(1472);
+        assert_eq!(Packet::parse(&encoded.bytes).unwrap().options.get(200), big.option(200));
+    }
+
+    /// [P2]
+    #[test]
+    fn the_size_limit_takes_the_cautious_reading_of_option_57() {
+        assert_eq!(limit(None, 1500), 548);
+        assert_eq!(limit(Some(100), 1500), 548);
+        assert_eq!(limit(Some(1472), 1500), 1444);
+        assert_eq!(limit(Some(9000), 1500), 1472);
+    }
+}

@@ -1,0 +1,180 @@
+//! The human line of each event: like tcpdump's, followed by what was decided and why.
+
+use std::fmt::Write;
+
+use crate::dhcp::catalogue::print::{quoted, until_nul};
+use crate::dhcp::{Packet, code, v6};
+use crate::policy::Reason;
+
+use super::event::{DhcpEvent, DhcpOutcome, Event, HttpEvent, TftpEvent, TftpOutcome};
+
+/// The line, without time stamp.
+pub(super) fn of(event: &Event) -> String {
+    match event {
+        Event::Dhcp(event) => dhcp(event),
+        Event::Tftp(event) => tftp(event),
+        Event::Http(event) => http(event),
+        Event::Notice(notice) => {
+            let mut line = notice.text.clone();
+            if notice.name == "ready" {
+                line = "ready".to_owned();
+                for (name, value) in &notice.fields {
+                    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    let _ = write!(line, " {name}={text}");
+                }
+            }
+            line
+        }
+    }
+}
+
+fn dhcp(event: &DhcpEvent) -> String {
+    let DhcpEvent { interface, source, .. } = event;
+    if matches!(event.outcome, DhcpOutcome::V6) {
+        let seen = v6::Message::parse(&event.message)
+            .map_or_else(|error| format!("DHCPv6, {error}"), |message| message.summary());
+        return format!("{interface} {}: {seen} -> silence {}", address(source), Reason::Dhcpv6NotServed);
+    }
+    let mut line = format!("{interface} {} > {}: ", address(source), event.port);
+    match Packet::parse(&event.message) {
+        Err(_) => {
+            let _ = write!(line, "{} bytes", event.message.len());
+        }
+        // tcpdump's words for the header, then what the packet means for booting.
+        Ok(packet) => packet.shown(|packet| {
+            let _ = write!(line, "{}: {}", packet.summary(), packet.brief());
+        }),
+    }
+    line.push_str(" -> ");
+    match &event.outcome {
+        DhcpOutcome::Answered(sent) => {
+            line.push_str(&reply(&sent.message));
+            let _ = write!(line, " to {}", sent.way);
+            if sent.broadcast_instead {
+                line.push_str(" (broadcast: no raw socket)");
+            }
+            if let Some(reason) = sent.without_boot {
+                let _ = write!(line, ", without boot data: {reason}");
+            }
+            if !sent.dropped.is_empty() {
+                let _ = write!(line, ", no space for options {:?}", sent.dropped);
+            }
+        }
+        DhcpOutcome::Silent(reason) => {
+            let _ = write!(line, "silence {reason}: {}", reason.text());
+        }
+        DhcpOutcome::Malformed(error) => {
+            let _ = write!(line, "silence malformed: {error}");
+        }
+        DhcpOutcome::SendFailed { way, error } => {
+            let _ = write!(line, "NOT SENT to {way}: {error}");
+        }
+        DhcpOutcome::V6 => {}
+    }
+    if !event.because.is_empty() {
+        let _ = write!(line, " [{}]", event.because.join("; "));
+    }
+    line
+}
+
+/// What our reply gives.
+fn reply(message: &[u8]) -> String {
+    let Ok(packet) = Packet::parse(message) else { return "reply".to_owned() };
+    let mut line = packet.message_type().map_or("reply", |message| message.name()).to_owned();
+    for (label, value) in [("yiaddr", packet.yiaddr()), ("siaddr", packet.siaddr())] {
+        if !value.is_unspecified() {
+            let _ = write!(line, " {label} {value}");
+        }
+    }
+    let file = until_nul(packet.file());
+    let file = if file.is_empty() { packet.options.get(code::BOOT_FILE).unwrap_or_default() } else { file };
+    if !file.is_empty() {
+        let _ = write!(line, " file {}", quoted(file));
+    }
+    if let Some(message) = packet.options.get(code::MESSAGE) {
+        let _ = write!(line, " message {}", quoted(message));
+    }
+    line
+}
+
+fn tftp(event: &TftpEvent) -> String {
+    let mut line = format!("tftp {} > {}", event.peer, event.local);
+    who(&mut line, event.node.as_deref(), event.mac.map(|mac| mac.to_string()));
+    let _ = write!(line, ": RRQ \"{}\" -> ", event.name);
+    match &event.outcome {
+        TftpOutcome::Sent => {
+            let _ = write!(line, "sent {} bytes in {:.2} s", event.bytes, event.duration.as_secs_f64());
+        }
+        TftpOutcome::SizeProbe => {
+            let _ = write!(line, "size probe: {} bytes [T5]", event.size.unwrap_or(0));
+        }
+        TftpOutcome::Aborted { code, text } => {
+            let _ = write!(line, "ended by the client after {} bytes: error {code} \"{text}\"", event.bytes);
+        }
+        TftpOutcome::TimedOut { hint } => {
+            let _ = write!(line, "the client fell silent after {} bytes", event.bytes);
+            if let Some(hint) = hint {
+                let _ = write!(line, " ({hint})");
+            }
+        }
+        TftpOutcome::NotFound => line.push_str("not found"),
+        TftpOutcome::Refused { reason, detail } => {
+            let _ = write!(line, "refused {reason}: {}", reason.text());
+            if let Some(detail) = detail {
+                let _ = write!(line, " ({detail})");
+            }
+        }
+        TftpOutcome::Illegal { why } => {
+            let _ = write!(line, "refused: {why}");
+        }
+        TftpOutcome::ReadFailed { error } => {
+            let _ = write!(line, "cannot read the file: {error}");
+        }
+    }
+    if matches!(event.outcome, TftpOutcome::Sent | TftpOutcome::TimedOut { .. }) {
+        let _ = write!(line, ", blksize {} windowsize {}", event.blksize, event.windowsize);
+        if event.resent > 0 {
+            let _ = write!(line, ", {} blocks sent again", event.resent);
+        }
+    }
+    line
+}
+
+fn http(event: &HttpEvent) -> String {
+    let mut line = format!("http {} > {}", event.peer, event.local);
+    who(&mut line, event.node.as_deref(), event.mac.map(|mac| mac.to_string()));
+    let _ = write!(line, ": {} {} -> {} {}", event.method, event.path, event.status, event.what);
+    if event.bytes < event.size {
+        let _ = write!(line, ", the client left after {} of {} bytes", event.bytes, event.size);
+    } else {
+        let _ = write!(line, ", {} bytes", event.bytes);
+    }
+    let _ = write!(line, " in {:.2} s", event.duration.as_secs_f64());
+    if let Some(reason) = event.reason {
+        let _ = write!(line, ", {reason}: {}", reason.text());
+    }
+    if let Some(detail) = &event.detail {
+        let _ = write!(line, " ({detail})");
+    }
+    if let Some(agent) = &event.agent {
+        let _ = write!(line, ", {agent}");
+    }
+    line
+}
+
+fn who(line: &mut String, node: Option<&str>, mac: Option<String>) {
+    match (node, mac) {
+        (Some(node), _) => {
+            let _ = write!(line, " {node}");
+        }
+        (None, Some(mac)) => {
+            let _ = write!(line, " {mac}");
+        }
+        (None, None) => {}
+    }
+}
+
+/// `10.0.0.1.67` in tcpdump's way.
+fn address(socket: &std::net::SocketAddr) -> String {
+    format!("{}.{}", socket.ip(), socket.port())
+}

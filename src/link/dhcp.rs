@@ -1,0 +1,377 @@
+//! The DHCP shell: takes packets from the sockets of each interface, has them decided, sends what was
+//! decided and notes it. No branch on protocol content beyond telling the ports apart.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use crate::client::Client;
+use crate::config::{InterfaceSettings, Settings, Transport};
+use crate::dhcp::Packet;
+use crate::journal::event::{DhcpEvent, DhcpOutcome, Sent};
+use crate::journal::{Event, Journal};
+use crate::policy::{self, Answer, Arrival, Fact, Request, Seen, Verdict};
+use crate::world::{Current, World};
+
+use super::delivery::{Delivery, PXE_PORT, Port, SERVER_PORT};
+use super::frame::{self, Datagram};
+use super::raw::RawSocket;
+use super::udp_dhcp::DhcpSocket;
+use super::{Interface, LinkError, Peers};
+
+const BROADCAST_MAC: [u8; 6] = [0xff; 6];
+
+/// The open sockets of one interface.
+#[derive(Debug)]
+pub struct Listener {
+    /// The interface.
+    pub interface: Interface,
+    /// What could not be had and what that costs, to be said once.
+    pub costs: Vec<String>,
+    raw: Option<RawSocket>,
+    dhcp: Option<DhcpSocket>,
+    pxe: Option<DhcpSocket>,
+}
+
+impl Listener {
+    /// Opens what the transport allows. Fails when neither a raw socket nor port 67 can be had, when a
+    /// transport that was asked for by name cannot, or when port 4011 is taken. Needs a tokio runtime.
+    pub fn open(settings: &InterfaceSettings, interface: Interface) -> Result<Self, LinkError> {
+        let name = || interface.name.to_string();
+        let mut costs = Vec::new();
+        let raw = match settings.transport {
+            Transport::Udp => None,
+            _ if interface.mac.is_none() => None,
+            _ => Some(RawSocket::open(&interface)),
+        };
+        let dhcp = match settings.transport {
+            Transport::Raw => None,
+            _ => Some(DhcpSocket::bind(&interface, SERVER_PORT)),
+        };
+        let (raw, dhcp) = match (settings.transport, raw, dhcp) {
+            (Transport::Raw, Some(Err(cause)), _) => {
+                return Err(LinkError::Raw { interface: name(), cause: cause.to_string() });
+            }
+            (Transport::Raw, None, _) => {
+                return Err(LinkError::Raw {
+                    interface: name(),
+                    cause: "it has no link-layer address".into(),
+                });
+            }
+            (Transport::Udp, _, Some(Err(cause))) => {
+                return Err(LinkError::Bind { interface: name(), port: SERVER_PORT, cause });
+            }
+            (_, raw, dhcp) => {
+                let raw_error = match &raw {
+                    Some(Err(cause)) => cause.to_string(),
+                    _ => "the interface has no link-layer address".to_owned(),
+                };
+                let udp_error = match &dhcp {
+                    Some(Err(cause)) => cause.to_string(),
+                    _ => String::new(),
+                };
+                let (raw, dhcp) = (raw.and_then(Result::ok), dhcp.and_then(Result::ok));
+                if raw.is_none() && dhcp.is_none() {
+                    return Err(LinkError::NoTransport { interface: name(), raw: raw_error, udp: udp_error });
+                }
+                if raw.is_none() && settings.transport == Transport::Auto {
+                    costs.push(format!(
+                        "no raw socket on {} ({raw_error}): clients without an address are answered by broadcast, \
+                         and other servers' answers are not seen",
+                        interface.name
+                    ));
+                }
+                if dhcp.is_none() && settings.transport == Transport::Auto {
+                    costs.push(format!(
+                        "no UDP port 67 on {} ({udp_error}): working beside its owner by raw frames",
+                        interface.name
+                    ));
+                }
+                (raw, dhcp)
+            }
+        };
+        // An unbound 4011 answers with an ICMP error, which aborts some ROMs (spec 6.5).
+        let pxe = DhcpSocket::bind(&interface, PXE_PORT).map_err(|cause| LinkError::Bind {
+            interface: name(),
+            port: PXE_PORT,
+            cause,
+        })?;
+        if raw.is_some() {
+            for socket in dhcp.iter().chain([&pxe]) {
+                socket.close_for_receiving().map_err(|cause| LinkError::Bind {
+                    interface: name(),
+                    port: SERVER_PORT,
+                    cause,
+                })?;
+            }
+        }
+        Ok(Self { interface, costs, raw, dhcp, pxe: Some(pxe) })
+    }
+
+    /// `raw+udp`, `raw` or `udp`, for the line at start-up.
+    pub fn transport(&self) -> &'static str {
+        match (&self.raw, &self.dhcp) {
+            (Some(_), Some(_)) => "raw+udp",
+            (Some(_), None) => "raw",
+            _ => "udp",
+        }
+    }
+
+    async fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<Source> {
+        if let Some(raw) = &self.raw {
+            return raw.receive(buffer).await.map(|to_us| Source::Frame { to_us });
+        }
+        match (&self.dhcp, &self.pxe) {
+            (Some(dhcp), Some(pxe)) => {
+                let mut other = Vec::new();
+                tokio::select! {
+                    from = dhcp.receive(buffer) => from.map(|from| Source::Datagram(Port::Dhcp, from)),
+                    from = pxe.receive(&mut other) => {
+                        std::mem::swap(buffer, &mut other);
+                        from.map(|from| Source::Datagram(Port::Pxe, from))
+                    }
+                }
+            }
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Sends a reply the way the destination table says; returns the way it really took.
+    fn send(
+        &self,
+        payload: &[u8],
+        port: Port,
+        delivery: Delivery,
+        asker: Option<[u8; 6]>,
+    ) -> io::Result<Delivery> {
+        let from = SocketAddrV4::new(self.interface.address, port.number());
+        let frame_to = |mac: [u8; 6], to: SocketAddrV4| -> io::Result<()> {
+            let (Some(raw), Some(own)) = (&self.raw, self.interface.mac) else {
+                return Err(io::Error::from(io::ErrorKind::Unsupported));
+            };
+            let frame = frame::build(own.bytes(), mac, from, to, payload)
+                .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+            raw.send(&frame)
+        };
+        let socket = match port {
+            Port::Dhcp => self.dhcp.as_ref(),
+            Port::Pxe => self.pxe.as_ref(),
+        };
+        match delivery {
+            Delivery::Frame { mac, address } if self.raw.is_some() => {
+                frame_to(mac.bytes(), SocketAddrV4::new(address, super::delivery::CLIENT_PORT))?;
+                Ok(delivery)
+            }
+            // Without raw frames nobody can be reached who does not answer ARP: broadcast [D1].
+            Delivery::Frame { .. } | Delivery::Broadcast => {
+                match (&self.raw, socket) {
+                    (Some(_), _) => frame_to(BROADCAST_MAC, frame::BROADCAST)?,
+                    (None, Some(socket)) => socket.send(payload, frame::BROADCAST)?,
+                    (None, None) => return Err(io::Error::from(io::ErrorKind::Unsupported)),
+                }
+                Ok(Delivery::Broadcast)
+            }
+            Delivery::Unicast(to) => {
+                // No socket, or no route to a client of another subnet on this wire: back to the card that asked.
+                let sent = socket.map(|socket| socket.send(payload, to));
+                match (sent, asker) {
+                    (Some(Ok(())), _) => {}
+                    (_, Some(mac)) if self.raw.is_some() => frame_to(mac, to)?,
+                    (Some(Err(error)), _) => return Err(error),
+                    (None, _) => return Err(io::Error::from(io::ErrorKind::Unsupported)),
+                }
+                Ok(delivery)
+            }
+        }
+    }
+}
+
+/// What `receive` filled the buffer with.
+enum Source {
+    Frame { to_us: bool },
+    Datagram(Port, SocketAddrV4),
+}
+
+/// Serves until `stop` turns true or an interface fails.
+pub async fn serve(
+    listeners: Vec<Listener>,
+    current: Current,
+    peers: Peers,
+    journal: Journal,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), LinkError> {
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let mut tasks = tokio::task::JoinSet::new();
+    for listener in listeners {
+        let shell = Shell {
+            listener,
+            current: current.clone(),
+            peers: peers.clone(),
+            journal: journal.clone(),
+            seen: Arc::clone(&seen),
+            start: now(),
+        };
+        tasks.spawn(shell.run());
+    }
+    tokio::select! {
+        ended = tasks.join_next() => match ended {
+            Some(Ok(error)) => Err(error),
+            _ => Ok(()),
+        },
+        _ = stop.wait_for(|stop| *stop) => Ok(()),
+    }
+}
+
+struct Shell {
+    listener: Listener,
+    current: Current,
+    peers: Peers,
+    journal: Journal,
+    seen: Arc<Mutex<Seen>>,
+    start: Instant,
+}
+
+#[allow(clippy::disallowed_methods, reason = "link/ is the edge: the clock is read here")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+impl Shell {
+    async fn run(self) -> LinkError {
+        let mut buffer = Vec::new();
+        loop {
+            let source = match self.listener.receive(&mut buffer).await {
+                Ok(source) => source,
+                Err(cause) => {
+                    return LinkError::Gone { interface: self.listener.interface.name.to_string(), cause };
+                }
+            };
+            match source {
+                Source::Datagram(port, from) => self.message(&buffer, port, from, None),
+                Source::Frame { to_us } => match frame::strip(&buffer) {
+                    Some(Datagram::V4 { source_mac, source, destination, payload }) => {
+                        let reply = destination.port() == super::delivery::CLIENT_PORT;
+                        if reply || (to_us && self.is_for_us(*destination.ip())) {
+                            let port = if destination.port() == PXE_PORT { Port::Pxe } else { Port::Dhcp };
+                            self.message(payload, port, source, Some(source_mac));
+                        }
+                    }
+                    Some(Datagram::V6 { source_mac, source, payload }) => {
+                        let from = SocketAddr::new(source.into(), 546);
+                        self.note(from, Port::Dhcp, Some(source_mac), payload, DhcpOutcome::V6);
+                    }
+                    None => {}
+                },
+            }
+        }
+    }
+
+    fn is_for_us(&self, destination: Ipv4Addr) -> bool {
+        let interface = &self.listener.interface;
+        destination.is_broadcast()
+            || destination == interface.address
+            || destination == interface.network.broadcast()
+            || interface.addresses.contains(&destination)
+    }
+
+    /// One DHCPv4 message: decided, sent, noted.
+    fn message(&self, payload: &[u8], port: Port, source: SocketAddrV4, asker: Option<[u8; 6]>) {
+        let packet = match Packet::parse(payload) {
+            Ok(packet) => packet,
+            Err(error) => {
+                let outcome = DhcpOutcome::Malformed(error);
+                return self.note(source.into(), port, asker, payload, outcome);
+            }
+        };
+        let world = self.current.load();
+        let arrival = self.arrival(&world, port, source);
+        let client = Client::of(&packet);
+        let request = Request { packet: &packet, arrival: &arrival, client: &client };
+        let elapsed: Duration = now().duration_since(self.start);
+        let decision = {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let decision = policy::decide(&request, &world, &seen, elapsed);
+            for fact in &decision.remember {
+                seen.remember(fact, elapsed);
+                if let Fact::Learned { address, mac } = fact {
+                    self.peers.learn(*address, *mac);
+                }
+            }
+            decision
+        };
+        let outcome = match decision.verdict {
+            Verdict::Silence(reason) => DhcpOutcome::Silent(reason),
+            Verdict::Answer(answer) => self.answer(*answer, port, asker),
+        };
+        self.journal.note(Event::Dhcp(Box::new(DhcpEvent {
+            interface: Arc::clone(&self.listener.interface.name),
+            port: port.number(),
+            source: source.into(),
+            source_mac: asker,
+            message: payload.to_vec(),
+            outcome,
+            node: decision.node.map(|node| node.label()),
+            because: decision.because,
+        })));
+    }
+
+    fn answer(&self, answer: Answer, port: Port, asker: Option<[u8; 6]>) -> DhcpOutcome {
+        let Answer { reply, limit, delivery, without_boot } = answer;
+        let encoded = reply.encode(limit);
+        match self.listener.send(&encoded.bytes, port, delivery, asker) {
+            Ok(way) => DhcpOutcome::Answered(Sent {
+                message: encoded.bytes,
+                way,
+                broadcast_instead: way != delivery,
+                dropped: encoded.dropped,
+                without_boot,
+            }),
+            Err(error) => DhcpOutcome::SendFailed { way: delivery, error: error.to_string() },
+        }
+    }
+
+    fn note(
+        &self,
+        source: SocketAddr,
+        port: Port,
+        asker: Option<[u8; 6]>,
+        payload: &[u8],
+        outcome: DhcpOutcome,
+    ) {
+        self.journal.note(Event::Dhcp(Box::new(DhcpEvent {
+            interface: Arc::clone(&self.listener.interface.name),
+            port: port.number(),
+            source,
+            source_mac: asker,
+            message: payload.to_vec(),
+            outcome,
+            node: None,
+            because: Vec::new(),
+        })));
+    }
+
+    fn arrival(&self, world: &World, port: Port, source: SocketAddrV4) -> Arrival {
+        let interface = &self.listener.interface;
+        let (mode, knobs) = in_force(&world.settings, &interface.name);
+        Arrival {
+            interface: Arc::clone(&interface.name),
+            address: interface.address,
+            network: interface.network,
+            mtu: interface.mtu,
+            mode,
+            knobs,
+            port,
+            source,
+        }
+    }
+}
+
+/// Mode and knobs of an interface under these settings.
+pub fn in_force(settings: &Settings, interface: &str) -> (crate::config::Mode, crate::config::Knobs) {
+    let own = settings.interfaces.iter().find(|own| own.name == interface);
+    let mode = own.and_then(|own| own.mode).unwrap_or(settings.mode);
+    (mode, settings.knobs.overlaid(own.map(|own| own.knobs).unwrap_or_default()))
+}

@@ -1,0 +1,366 @@
+//! UDP sockets as TFTP needs them: one that hears requests on an interface and knows which of our addresses
+//! each was sent to, one per transfer that sends a whole window in one call, and one place to wait on all.
+//!
+//! All are bound to their interface, so that answers leave where the request came in and another program may
+//! serve other interfaces.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, getsockopt, recvmsg, sendmsg, setsockopt,
+    sockopt,
+};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Receive buffer of a request socket, bytes: the first second of a boot storm, while each small request
+/// costs the kernel about 800 bytes of it.
+const REQUEST_BUFFER: usize = 4 << 20;
+/// Datagrams in one segmented send at most (the kernel's UDP_MAX_SEGMENTS of older versions).
+const SEGMENTS_MAX: usize = 64;
+/// Bytes in one segmented send at most: all of it must fit one IPv4 packet before it is cut.
+const SEGMENTED_BYTES_MAX: usize = 65_000;
+
+mod option {
+    //! The one socket option that neither socket2 nor nix names.
+    use nix::{libc, setsockopt_impl, sockopt_impl};
+
+    sockopt_impl!(
+        /// Whether datagrams forbid fragmentation (`IP_MTU_DISCOVER`).
+        MtuDiscover,
+        SetOnly,
+        libc::IPPROTO_IP,
+        libc::IP_MTU_DISCOVER,
+        libc::c_int
+    );
+}
+
+/// A socket could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum UdpError {
+    /// Another program holds the port.
+    #[error(
+        "cannot listen on UDP port {port} of {interface}: another program has it ('ss -lunp sport = :{port}' \
+         names it); stop it or serve another interface"
+    )]
+    PortInUse {
+        /// The interface.
+        interface: String,
+        /// The port.
+        port: u16,
+    },
+    /// The port or the binding to an interface needs a privilege.
+    #[error(
+        "cannot listen on UDP port {port} of {interface}: not allowed; run as root or with CAP_NET_BIND_SERVICE"
+    )]
+    NotAllowed {
+        /// The interface.
+        interface: String,
+        /// The port.
+        port: u16,
+    },
+    /// There is no such interface.
+    #[error(
+        "cannot listen on UDP port {port} of {interface}: there is no such interface ('ip link' lists them)"
+    )]
+    NoInterface {
+        /// The interface.
+        interface: String,
+        /// The port.
+        port: u16,
+    },
+    /// Anything else.
+    #[error("cannot open a UDP socket on {interface}")]
+    Open {
+        /// The interface.
+        interface: String,
+        /// The system's error.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+/// Hears requests to one port on one interface.
+#[derive(Debug)]
+pub struct RequestSocket {
+    socket: UdpSocket,
+}
+
+/// A datagram that arrived on a [`RequestSocket`].
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// Its length, bytes.
+    pub length: usize,
+    /// Who sent it.
+    pub peer: SocketAddrV4,
+    /// Our address it was sent to; `None` for broadcast and multicast.
+    pub destination: Option<Ipv4Addr>,
+}
+
+impl RequestSocket {
+    /// Listens on `port` of `interface`, on all its addresses.
+    pub fn bind(interface: &str, port: u16) -> Result<Self, UdpError> {
+        let name = || interface.to_owned();
+        Self::open(interface, port).map_err(|cause| {
+            match Errno::from_raw(cause.raw_os_error().unwrap_or(0)) {
+                Errno::EADDRINUSE => UdpError::PortInUse { interface: name(), port },
+                Errno::EACCES | Errno::EPERM => UdpError::NotAllowed { interface: name(), port },
+                Errno::ENODEV => UdpError::NoInterface { interface: name(), port },
+                _ => UdpError::Open { interface: name(), cause },
+            }
+        })
+    }
+
+    fn open(interface: &str, port: u16) -> io::Result<Self> {
+        let socket = device_socket(interface)?;
+        // Beyond the system's limit only with CAP_NET_ADMIN; less is no reason to fail.
+        if setsockopt(&socket, sockopt::RcvBufForce, &REQUEST_BUFFER).is_err() {
+            socket.set_recv_buffer_size(REQUEST_BUFFER)?;
+        }
+        setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+        socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
+        Ok(Self { socket: socket.into() })
+    }
+
+    /// Takes one datagram into `buffer`; `None` when there is none now.
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Arrival>> {
+        let mut space = nix::cmsg_space!(libc::in_pktinfo);
+        let mut slices = [IoSliceMut::new(buffer)];
+        let fd = self.socket.as_raw_fd();
+        let message = match recvmsg::<SockaddrIn>(fd, &mut slices, Some(&mut space), MsgFlags::MSG_DONTWAIT) {
+            Ok(message) => message,
+            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let info = message.cmsgs()?.find_map(|cmsg| match cmsg {
+            ControlMessageOwned::Ipv4PacketInfo(info) => Some(info),
+            _ => None,
+        });
+        let (Some(from), Some(info)) = (message.address, info) else {
+            return Err(io::Error::other("the kernel told no address of a datagram"));
+        };
+        let address = |raw: libc::in_addr| Ipv4Addr::from(u32::from_be(raw.s_addr));
+        // The kernel's idea of "our address for this packet" is the destination itself, unless that was a
+        // group or broadcast address.
+        let destination = address(info.ipi_addr);
+        Ok(Some(Arrival {
+            length: message.bytes,
+            peer: from.into(),
+            destination: (destination == address(info.ipi_spec_dst)).then_some(destination),
+        }))
+    }
+
+    /// Sends a datagram to `peer` from our address `source`.
+    pub fn send(&self, bytes: &[u8], source: Ipv4Addr, peer: SocketAddrV4) -> io::Result<()> {
+        let info = libc::in_pktinfo {
+            ipi_ifindex: 0, // the socket is bound to its interface
+            ipi_spec_dst: libc::in_addr { s_addr: u32::from(source).to_be() },
+            ipi_addr: libc::in_addr { s_addr: 0 },
+        };
+        sendmsg(
+            self.socket.as_raw_fd(),
+            &[IoSlice::new(bytes)],
+            &[ControlMessage::Ipv4PacketInfo(&info)],
+            MsgFlags::MSG_DONTWAIT,
+            Some(&SockaddrIn::from(peer)),
+        )?;
+        Ok(())
+    }
+}
+
+/// The socket of one transfer: connected to its client, so that the kernel turns strangers away (they get
+/// ICMP "port unreachable") and looks up the route once.
+#[derive(Debug)]
+pub struct TransferSocket {
+    socket: UdpSocket,
+    /// The kernel cuts one long send into datagrams; cleared when it or the interface refuses.
+    segments: bool,
+}
+
+impl TransferSocket {
+    /// Opens a socket on `interface` with our address `local`, a free port, and `peer` at the other end.
+    pub fn open(interface: &str, local: Ipv4Addr, peer: SocketAddrV4) -> io::Result<Self> {
+        let socket = device_socket(interface)?;
+        // Don't-Fragment stays off: a path with a smaller MTU is the network's to handle, blocks are cut to
+        // our own interface before.
+        setsockopt(&socket, option::MtuDiscover, &libc::IP_PMTUDISC_DONT)?;
+        socket.bind(&SocketAddr::from((local, 0)).into())?;
+        socket.connect(&SocketAddr::V4(peer).into())?;
+        Ok(Self { socket: socket.into(), segments: true })
+    }
+
+    /// MTU of the route to the peer, bytes.
+    pub fn path_mtu(&self) -> Option<u32> {
+        getsockopt(&self.socket, sockopt::IpMtu).ok().and_then(|mtu| u32::try_from(mtu).ok())
+    }
+
+    /// Takes one datagram of the peer; `None` when there is none now.
+    ///
+    /// `ConnectionRefused`: the peer's host reported that nobody listens there.
+    pub fn receive<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<&'a [u8]>> {
+        match self.socket.recv(buffer) {
+            Ok(length) => Ok(Some(&buffer[..length])),
+            Err(error) if is_transient(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends one datagram. What a full buffer refuses counts as lost.
+    pub fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        match self.socket.send(bytes) {
+            Err(error) if !is_transient(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends `headers.len()` datagrams: each header followed by the next `block` bytes of `payload`, the last
+    /// by what is left. Says how many went out; fewer than asked when the socket's buffer is full.
+    pub fn send_blocks<const H: usize>(
+        &mut self,
+        headers: &[[u8; H]],
+        payload: &[u8],
+        block: usize,
+    ) -> io::Result<usize> {
+        let mut done = 0;
+        while done < headers.len() {
+            let room =
+                if self.segments { (SEGMENTED_BYTES_MAX / (H + block)).clamp(1, SEGMENTS_MAX) } else { 1 };
+            let group = &headers[done..headers.len().min(done + room)];
+            let start = payload.len().min(done * block);
+            let end = payload.len().min((done + group.len()) * block);
+            match self.send_group(group, &payload[start..end], block) {
+                Ok(()) => done += group.len(),
+                Err(error) if group.len() > 1 && refuses_segments(&error) => self.segments = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_transient(&error) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    fn send_group<const H: usize>(
+        &self,
+        headers: &[[u8; H]],
+        payload: &[u8],
+        block: usize,
+    ) -> io::Result<()> {
+        let mut slices = [IoSlice::new(&[]); 2 * SEGMENTS_MAX];
+        let pieces = payload.chunks(block.max(1)).chain(std::iter::repeat(&[][..]));
+        for (pair, (header, piece)) in slices.chunks_exact_mut(2).zip(headers.iter().zip(pieces)) {
+            pair[0] = IoSlice::new(header);
+            pair[1] = IoSlice::new(piece);
+        }
+        let slices = &slices[..2 * headers.len()];
+        let fd = self.socket.as_raw_fd();
+        let flags = MsgFlags::MSG_DONTWAIT;
+        if headers.len() == 1 {
+            sendmsg::<()>(fd, slices, &[], flags, None)?;
+        } else {
+            let segment = u16::try_from(H + block).map_err(|_| io::Error::from(Errno::EINVAL))?;
+            sendmsg::<()>(fd, slices, &[ControlMessage::UdpGsoSegments(&segment)], flags, None)?;
+        }
+        Ok(())
+    }
+}
+
+fn device_socket(interface: &str) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
+    socket.bind_device(Some(interface.as_bytes()))?;
+    Ok(socket)
+}
+
+/// Nothing there, or no room, for the moment.
+fn is_transient(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+        || error.raw_os_error() == Some(libc::ENOBUFS)
+}
+
+/// What kernels and interfaces without UDP segmentation answer.
+fn refuses_segments(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE | libc::EOPNOTSUPP | libc::ENOPROTOOPT)
+    )
+}
+
+/// Waits on many sockets at once. Sockets are registered once and not per packet, and level-triggered: what
+/// was not read in one turn is ready in the next.
+#[derive(Debug)]
+pub struct Readiness {
+    epoll: AsyncFd<EpollDescriptor>,
+}
+
+#[derive(Debug)]
+struct EpollDescriptor(Epoll);
+
+impl AsRawFd for EpollDescriptor {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.0.as_raw_fd()
+    }
+}
+
+impl Readiness {
+    /// An empty set. Must be called inside a tokio runtime.
+    pub fn new() -> io::Result<Self> {
+        let epoll = EpollDescriptor(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
+        // Deprecated for types whose descriptor may change under way; this one owns its own for life.
+        #[allow(deprecated, reason = "the replacement is unsafe code")]
+        let epoll = AsyncFd::with_interest(epoll, Interest::READABLE)?;
+        Ok(Self { epoll })
+    }
+
+    /// Adds a socket; [`Self::wait`] names it by `token` as long as it has something to read. Closing it
+    /// takes it out.
+    pub fn add(&self, socket: &impl AsFd, token: u64) -> io::Result<()> {
+        Ok(self.epoll.get_ref().0.add(socket, EpollEvent::new(EpollFlags::EPOLLIN, token))?)
+    }
+
+    /// Waits until sockets can be read, and puts their tokens into `tokens`. Dropping the future loses nothing.
+    pub async fn wait(&self, tokens: &mut Vec<u64>) -> io::Result<()> {
+        const TURN: usize = 256; // sockets named before the caller gets its turn
+        tokens.clear();
+        loop {
+            let mut guard = self.epoll.readable().await?;
+            let mut events = [EpollEvent::empty(); TURN];
+            let count = match guard.get_inner().0.wait(&mut events, EpollTimeout::ZERO) {
+                Err(Errno::EINTR) => continue,
+                other => other?,
+            };
+            if count > 0 {
+                tokens.extend(events[..count].iter().map(EpollEvent::data));
+                return Ok(());
+            }
+            guard.clear_ready();
+        }
+    }
+}
+
+impl AsFd for RequestSocket {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsFd for TransferSocket {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Lets this process hold `wanted` descriptors, as far as the hard limit allows.
+pub fn allow_descriptors(wanted: u64) {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < wanted
+    {
+        // Not being allowed more is no failure: beyond the limit clients hear "busy".
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard);
+    }
+}

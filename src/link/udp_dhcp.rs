@@ -1,0 +1,66 @@
+//! Bound UDP sockets for DHCP (67) and the PXE boot server (4011), one per interface and port.
+//!
+//! Beside a raw socket they hold the port, so that the kernel refuses nobody with an ICMP error, and send to
+//! clients that answer ARP; without one they receive as well.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
+use tokio::net::UdpSocket;
+
+use super::Interface;
+
+/// A UDP socket on one interface.
+#[derive(Debug)]
+pub struct DhcpSocket {
+    socket: UdpSocket,
+    index: u32,
+    source: Ipv4Addr,
+}
+
+impl DhcpSocket {
+    /// Binds `port` on `interface`. Never shared with another program: SO_REUSEADDR and SO_REUSEPORT would
+    /// take its packets away (spec 6.5).
+    pub fn bind(interface: &Interface, port: u16) -> io::Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+        socket.bind_device(Some(interface.name.as_bytes()))?;
+        socket.set_broadcast(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
+        let socket = UdpSocket::from_std(OwnedFd::from(socket).into())?;
+        Ok(Self { socket, index: interface.index, source: interface.address })
+    }
+
+    /// Lets nothing in: the raw socket receives, this one holds the port and sends.
+    pub fn close_for_receiving(&self) -> io::Result<()> {
+        SockRef::from(&self.socket).attach_filter(&[SockFilter::new(0x06, 0, 0, 0)])
+    }
+
+    /// Waits for the next datagram and copies it into `buffer`; returns its source.
+    pub async fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<SocketAddrV4> {
+        loop {
+            buffer.resize(crate::dhcp::packet::MAX_LEN + 1, 0);
+            if let (length, SocketAddr::V4(from)) = self.socket.recv_from(buffer).await? {
+                buffer.truncate(length);
+                return Ok(from);
+            }
+        }
+    }
+
+    /// Sends from our address on this interface, whatever the routes say [D2].
+    pub fn send(&self, payload: &[u8], to: SocketAddrV4) -> io::Result<()> {
+        let info = nix::libc::in_pktinfo {
+            ipi_ifindex: self.index as i32,
+            ipi_spec_dst: nix::libc::in_addr { s_addr: u32::from(self.source).to_be() },
+            ipi_addr: nix::libc::in_addr { s_addr: 0 },
+        };
+        let control = [ControlMessage::Ipv4PacketInfo(&info)];
+        let parts = [io::IoSlice::new(payload)];
+        let to = SockaddrIn::from(to);
+        sendmsg(self.socket.as_raw_fd(), &parts, &control, MsgFlags::empty(), Some(&to))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,208 @@
+//! The one entry to the decision, and its vocabulary.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::Ipv4Net;
+
+use crate::client::Client;
+use crate::config::{Knobs, Mode};
+use crate::dhcp::{MessageType, Packet, Reply, code};
+use crate::link::delivery::{Delivery, Port, delivery};
+use crate::records::{Mac, Node, Snapshot};
+use crate::world::World;
+
+use super::{Reason, Seen, proxy, reservation};
+
+/// How a packet came to us.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// Name of the interface.
+    pub interface: Arc<str>,
+    /// Our address there: server identifier and next server [D3].
+    pub address: Ipv4Addr,
+    /// The interface's own network.
+    pub network: Ipv4Net,
+    /// Largest packet there, bytes.
+    pub mtu: u16,
+    /// Mode there.
+    pub mode: Mode,
+    /// Wire knobs there, general ones already underneath.
+    pub knobs: Knobs,
+    /// Port asked.
+    pub port: Port,
+    /// IP source of the request.
+    pub source: SocketAddrV4,
+}
+
+/// One DHCPv4 request with everything known about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The message.
+    pub packet: &'a Packet<'a>,
+    /// How it came.
+    pub arrival: &'a Arrival,
+    /// Who asks.
+    pub client: &'a Client,
+}
+
+/// What happens to one request, and why.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// The answer, or the reason for silence.
+    pub verdict: Verdict,
+    /// The node record that matched.
+    pub node: Option<Arc<Node>>,
+    /// The steps that led here, in order, in words with rule tags.
+    pub because: Vec<String>,
+    /// Facts for the shell to remember.
+    pub remember: Vec<Fact>,
+}
+
+/// Answer or silence.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// This is sent.
+    Answer(Box<Answer>),
+    /// Nothing is sent.
+    Silence(Reason),
+}
+
+/// A reply and its way.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The reply.
+    pub reply: Reply,
+    /// UDP payload limit towards this client [P2].
+    pub limit: usize,
+    /// Where it goes.
+    pub delivery: Delivery,
+    /// Why it carries no boot data, when it was a boot client that asked.
+    pub without_boot: Option<Reason>,
+}
+
+/// Something to remember.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fact {
+    /// An ACK gave this address to this card.
+    Learned {
+        /// The address.
+        address: Ipv4Addr,
+        /// The card.
+        mac: Mac,
+    },
+    /// iPXE on this card was sent to a loader once more [L1].
+    Chained {
+        /// The card.
+        mac: Mac,
+        /// The transaction.
+        xid: u32,
+    },
+    /// iPXE on this card was sent to its script.
+    Scripted {
+        /// The card.
+        mac: Mac,
+    },
+}
+
+/// The steps so far; the modes add to it.
+#[derive(Debug, Default)]
+pub(super) struct Trail {
+    pub(super) because: Vec<String>,
+    pub(super) remember: Vec<Fact>,
+}
+
+impl Trail {
+    /// Adds one step.
+    pub(super) fn step(&mut self, text: impl Into<String>) {
+        self.because.push(text.into());
+    }
+}
+
+/// Decides one DHCPv4 message. Total: every message gets an answer or a reason. `now` is monotonic time
+/// since a fixed start, used for the loop guard only.
+pub fn decide(request: &Request<'_>, world: &World, seen: &Seen, now: Duration) -> Decision {
+    let mut trail = Trail::default();
+    let node = find_node(request, &world.records, &mut trail);
+    let verdict = match verdict(request, node.as_ref(), world, seen, now, &mut trail) {
+        Ok((reply, without_boot)) => {
+            let limit = crate::dhcp::reply::limit(max_size(request.packet), request.arrival.mtu);
+            let delivery = delivery(request.packet, &reply, request.arrival.port, request.arrival.source);
+            Verdict::Answer(Box::new(Answer { reply, limit, delivery, without_boot }))
+        }
+        Err(reason) => Verdict::Silence(reason),
+    };
+    Decision { verdict, node, because: trail.because, remember: trail.remember }
+}
+
+type Reply2 = (Reply, Option<Reason>);
+
+fn verdict(
+    request: &Request<'_>,
+    node: Option<&Arc<Node>>,
+    world: &World,
+    seen: &Seen,
+    now: Duration,
+    trail: &mut Trail,
+) -> Result<Reply2, Reason> {
+    let packet = request.packet;
+    if !packet.is_request() {
+        learn_from_reply(request, trail);
+        return Err(Reason::NotARequest);
+    }
+    if !packet.giaddr().is_unspecified() {
+        trail.step(format!("relayed by {}", packet.giaddr()));
+        return Err(Reason::RelayNotServed);
+    }
+    let message = packet.message_type().ok_or(Reason::BootpNotServed)?;
+    let answered = match request.arrival.port {
+        Port::Dhcp => matches!(message, MessageType::Discover | MessageType::Request),
+        // A boot server is asked by REQUEST or INFORM (PXE 2.1; [X2]).
+        Port::Pxe => matches!(message, MessageType::Request | MessageType::Inform),
+    };
+    if !answered {
+        return Err(Reason::MessageType);
+    }
+    let node = node.ok_or(Reason::UnknownMac)?;
+    let mode = request.arrival.mode.restricted_by(node.mode);
+    if mode != request.arrival.mode {
+        trail.step(format!("the record restricts the mode to {}", mode.name()));
+    }
+    match mode {
+        Mode::Proxy => proxy::answer(request, node, world, seen, now, trail),
+        Mode::Reservation => reservation::answer(request, node, world, seen, now, trail),
+    }
+}
+
+/// Finds the record, MAC first, then UUID in both byte orders (spec 2.4), and says which key matched.
+fn find_node(request: &Request<'_>, records: &Snapshot, trail: &mut Trail) -> Option<Arc<Node>> {
+    if !request.packet.is_request() {
+        return None;
+    }
+    let client = request.client;
+    let by_mac = client.mac.and_then(|mac| Some((records.by_mac(mac)?, format!("mac {mac}"))));
+    let (node, key) = by_mac
+        .or_else(|| client.uuid.and_then(|uuid| Some((records.by_uuid(uuid)?, format!("uuid {uuid}")))))?;
+    trail.step(format!("node {} by {key}", node.label()));
+    Some(Arc::clone(node))
+}
+
+/// An ACK on the wire, ours or another server's, tells which address a card has.
+fn learn_from_reply(request: &Request<'_>, trail: &mut Trail) {
+    let packet = request.packet;
+    if packet.message_type() == Some(MessageType::Ack)
+        && !packet.yiaddr().is_unspecified()
+        && let Some(mac) = request.client.mac
+    {
+        trail.step(format!("{mac} has {} from {}", packet.yiaddr(), request.arrival.source.ip()));
+        trail.remember.push(Fact::Learned { address: packet.yiaddr(), mac });
+    }
+}
+
+fn max_size(packet: &Packet<'_>) -> Option<u16> {
+    packet.options.get(code::MAX_SIZE)?.try_into().ok().map(u16::from_be_bytes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! Proxy mode: boot data beside another DHCP server, never an address (spec 5, 6).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client::Class;
+use crate::config::Mode;
+use crate::dhcp::{MessageType, Reply, code};
+use crate::link::delivery::Port;
+use crate::records::Node;
+use crate::world::World;
+
+use super::decide::{Request, Trail};
+use super::target::target;
+use super::{Reason, Seen, fields};
+
+/// Answers a known node's DISCOVER on 67 or its request on 4011.
+pub(super) fn answer(
+    request: &Request<'_>,
+    node: &Arc<Node>,
+    world: &World,
+    seen: &Seen,
+    now: Duration,
+    trail: &mut Trail,
+) -> Result<(Reply, Option<Reason>), Reason> {
+    let packet = request.packet;
+    let port = request.arrival.port;
+    if port == Port::Dhcp && packet.message_type() == Some(MessageType::Request) {
+        // The DHCP server's business (spec 6.4): an ACK of ours would confuse both.
+        return match packet.options.address(code::SERVER_ID) {
+            Some(chosen) if chosen != request.arrival.address => {
+                trail.step(format!("the client takes {chosen}'s offer"));
+                Err(Reason::OtherServerChosen)
+            }
+            _ => Err(Reason::ProxyRequest),
+        };
+    }
+    if !request.client.netboots() {
+        return Err(Reason::NotPxe);
+    }
+    if !node.netboot {
+        return Err(Reason::NetbootOff);
+    }
+    let http = request.client.class == Class::Http;
+    if port == Port::Pxe && http {
+        // HTTP Boot never asks a boot server [X8][H4].
+        return Err(Reason::MessageType);
+    }
+    boot_offer(request, node, Mode::Proxy, world, seen, now, trail).map(|reply| (reply, None))
+}
+
+/// The proxyDHCP OFFER, or the ACK of port 4011, which names the same file [X7].
+pub(super) fn boot_offer(
+    request: &Request<'_>,
+    node: &Arc<Node>,
+    mode: Mode,
+    world: &World,
+    seen: &Seen,
+    now: Duration,
+    trail: &mut Trail,
+) -> Result<Reply, Reason> {
+    let on_4011 = request.arrival.port == Port::Pxe;
+    let target = target(request, node, mode, world, seen, now, trail)?;
+    let knobs = fields::knobs(request, node, None, world);
+    let mut reply = fields::reply(request, if on_4011 { MessageType::Ack } else { MessageType::Offer });
+    if on_4011 {
+        reply.ciaddr = request.packet.ciaddr();
+    } else {
+        // Row 6 of the destination table: a broadcast proxy reply says so in its flags.
+        reply.flags |= 0x8000;
+    }
+    let http = request.client.class == Class::Http;
+    let class: &[u8] = if http { b"HTTPClient" } else { b"PXEClient" };
+    reply.set(code::VENDOR_CLASS, class);
+    fields::boot_data(&mut reply, request, &target, knobs, trail);
+    let uefi = target.arch.is_some_and(|arch| arch.is_uefi());
+    if http {
+        trail.step("HTTP Boot: 60 HTTPClient and a URL, no 43 [H1][H4]");
+    } else if let Some(item) = on_4011.then(|| boot_item(request)).flatten() {
+        // Spec 6.2: the item asked for is echoed or the client discards the answer.
+        reply.set(code::VENDOR_SPECIFIC, item);
+        trail.step("43.71 echoed [X2]");
+    } else if uefi {
+        // EDK2's lineage never caches the first proxy offer with discovery sub-options [X1].
+        trail.step(if on_4011 { "UEFI on 4011: ACK without 43 [X2]" } else { "UEFI: no 43, then 4011 [X1]" });
+    } else {
+        fields::bypass_discovery(&mut reply, knobs, trail);
+        trail.step("BIOS: 43 = 06 01 08 ff and file [X3]");
+    }
+    fields::stated(&mut reply, request, node, None, world, trail);
+    Ok(reply)
+}
+
+/// Sub-option 71 of option 43 as the boot server must echo it, end included. A request with credentials
+/// wanted (BIS, bit 15 of the layer) is answered without: there are none.
+fn boot_item(request: &Request<'_>) -> Option<Vec<u8>> {
+    let mut rest = request.packet.options.get(code::VENDOR_SPECIFIC)?;
+    while let [sub, length, tail @ ..] = rest {
+        if *sub == code::END {
+            return None;
+        }
+        let value = tail.get(..usize::from(*length))?;
+        if *sub == 71 && value.len() == 4 {
+            return Some(vec![71, 4, value[0], value[1], value[2] & 0x7f, value[3], 255]);
+        }
+        rest = &tail[value.len()..];
+    }
+    None
+}

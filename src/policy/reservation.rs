@@ -1,0 +1,202 @@
+//! Reservation mode: addresses and boot data for the nodes on record (spec 5.1).
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::Ipv4Net;
+
+use crate::client::Class;
+use crate::config::settings::LEASE;
+use crate::config::{HostnameSource, Knobs, Mode, UefiOffer};
+use crate::dhcp::{MessageType, Reply, code};
+use crate::link::delivery::Port;
+use crate::records::Node;
+use crate::world::World;
+
+use super::decide::{Fact, Request, Trail};
+use super::target::target;
+use super::{Reason, Seen, fields, proxy};
+
+/// 175.176 (no-pxedhcp) = 1: iPXE neither waits for nor listens to proxies [X5].
+const NO_PXEDHCP: [u8; 3] = [176, 1, 1];
+
+/// Answers a known node's DISCOVER or REQUEST, and its request on 4011.
+pub(super) fn answer(
+    request: &Request<'_>,
+    node: &Arc<Node>,
+    world: &World,
+    seen: &Seen,
+    now: Duration,
+    trail: &mut Trail,
+) -> Result<(Reply, Option<Reason>), Reason> {
+    if request.arrival.port == Port::Pxe {
+        if request.client.class != Class::Pxe {
+            return Err(Reason::MessageType);
+        }
+        return proxy::boot_offer(request, node, Mode::Reservation, world, seen, now, trail)
+            .map(|reply| (reply, None));
+    }
+    let packet = request.packet;
+    // [M6]: the card decides, not 61 or 97, so ROM, iPXE and system get the same address.
+    let reserved = node.ipv4_for(request.client.mac).ok_or(Reason::NoAddress)?;
+    let network = network_of(request, reserved, world).ok_or_else(|| {
+        trail.step(format!("{reserved} is reserved, {} is the interface's network", request.arrival.network));
+        Reason::AddressOutside
+    })?;
+    if packet.message_type() == Some(MessageType::Discover) {
+        return Ok(lease(request, node, MessageType::Offer, reserved, network, world, seen, now, trail));
+    }
+    let asked = packet.options.address(code::REQUESTED_ADDRESS);
+    let ciaddr = packet.ciaddr();
+    let right = match packet.options.address(code::SERVER_ID) {
+        // Selecting (RFC 2131 section 4.3.2).
+        Some(chosen) if chosen != request.arrival.address => {
+            trail.step(format!("lost to server {chosen}"));
+            return Err(Reason::OtherServerChosen);
+        }
+        Some(_) => asked.is_none_or(|asked| asked == reserved),
+        None if ciaddr.is_unspecified() => {
+            // Init-reboot. An address of another known network may be right there [5.1].
+            let asked = asked.ok_or(Reason::Malformed)?;
+            let elsewhere = !network.contains(&asked) && world.settings.subnet_of(asked).is_some();
+            if asked != reserved && elsewhere {
+                trail.step(format!("init-reboot with {asked} of another network"));
+                return Err(Reason::NotOurs);
+            }
+            trail.step("init-reboot");
+            asked == reserved
+        }
+        None => {
+            trail.step("renew or rebind");
+            ciaddr == reserved
+        }
+    };
+    if right {
+        return Ok(lease(request, node, MessageType::Ack, reserved, network, world, seen, now, trail));
+    }
+    // [M3]: only ever for a node of ours.
+    let wrong = asked.unwrap_or(ciaddr);
+    trail.step(format!("NAK: {reserved} is reserved, {wrong} was asked for"));
+    let mut reply = fields::reply(request, MessageType::Nak);
+    reply.set(code::MESSAGE, format!("address changed: reserved {reserved}, asked {wrong}"));
+    Ok((reply, None))
+}
+
+/// The network that `address` is served in on this interface: a configured subnet, else the interface's own.
+fn network_of(request: &Request<'_>, address: Ipv4Addr, world: &World) -> Option<Ipv4Net> {
+    match world.settings.subnet_of(address) {
+        Some(subnet) => Some(subnet.subnet),
+        None => Some(request.arrival.network).filter(|network| network.contains(&address)),
+    }
+}
+
+/// OFFER and ACK are built here alike, so they cannot differ [M1].
+#[allow(clippy::too_many_arguments, reason = "one rule's inputs, each of another kind")]
+fn lease(
+    request: &Request<'_>,
+    node: &Arc<Node>,
+    message: MessageType,
+    address: Ipv4Addr,
+    network: Ipv4Net,
+    world: &World,
+    seen: &Seen,
+    now: Duration,
+    trail: &mut Trail,
+) -> (Reply, Option<Reason>) {
+    let subnet = world.settings.subnet_of(address);
+    let knobs = fields::knobs(request, node, Some(address), world);
+    let mut reply = fields::reply(request, message);
+    reply.yiaddr = address;
+    if message == MessageType::Ack {
+        reply.ciaddr = request.packet.ciaddr();
+        if let Some(mac) = request.client.mac {
+            trail.remember.push(Fact::Learned { address, mac });
+        }
+    }
+    let seconds = subnet.map_or(LEASE, |subnet| subnet.lease).as_secs().min(u64::from(u32::MAX)) as u32;
+    reply.set(code::LEASE_TIME, seconds.to_be_bytes());
+    reply.set(code::RENEWAL_TIME, (seconds / 2).to_be_bytes());
+    reply.set(code::REBINDING_TIME, ((u64::from(seconds) * 7 / 8) as u32).to_be_bytes());
+    reply.set(code::SUBNET_MASK, network.netmask().octets());
+    if let Some(router) = subnet.and_then(|subnet| subnet.router) {
+        reply.set(code::ROUTER, router.octets());
+    }
+    let mut listed: Vec<(u8, Vec<u8>)> = vec![(code::BROADCAST, network.broadcast().octets().to_vec())];
+    if let Some(subnet) = subnet {
+        if !subnet.dns.is_empty() {
+            listed.push((code::DNS, subnet.dns.iter().flat_map(|server| server.octets()).collect()));
+        }
+        if let Some(domain) = &subnet.domain {
+            listed.push((code::DOMAIN_NAME, domain.as_bytes().to_vec()));
+        }
+    }
+    if let Some(name) = hostname(node, world.settings.hostname) {
+        listed.push((code::HOST_NAME, name.into_bytes()));
+    }
+    for (code, value) in listed {
+        if fields::wanted(request, code) {
+            reply.set(code, value);
+        }
+    }
+    trail.step(format!("{address} reserved"));
+    let without_boot = if request.client.netboots() {
+        boot(&mut reply, request, node, knobs, world, seen, now, trail).err()
+    } else {
+        None
+    };
+    fields::stated(&mut reply, request, node, Some(address), world, trail);
+    (reply, without_boot)
+}
+
+/// Adds boot data to a lease, in the form that this firmware takes.
+#[allow(clippy::too_many_arguments, reason = "one rule's inputs, each of another kind")]
+fn boot(
+    reply: &mut Reply,
+    request: &Request<'_>,
+    node: &Arc<Node>,
+    knobs: Knobs,
+    world: &World,
+    seen: &Seen,
+    now: Duration,
+    trail: &mut Trail,
+) -> Result<(), Reason> {
+    let target = match target(request, node, Mode::Reservation, world, seen, now, trail) {
+        Ok(target) => target,
+        Err(reason) => {
+            // An address without boot data; for HTTPClient 60 must then be missing as well [H2].
+            trail.step(format!("no boot data: {}", reason.text()));
+            return Err(reason);
+        }
+    };
+    fields::boot_data(reply, request, &target, knobs, trail);
+    let uefi = target.arch.is_some_and(|arch| arch.is_uefi());
+    if request.client.class == Class::Http {
+        reply.set(code::VENDOR_CLASS, *b"HTTPClient");
+        trail.step("HTTP Boot: 60 HTTPClient and a URL [H1][H2]");
+    } else if request.client.ipxe.is_some() {
+        reply.set(code::IPXE, NO_PXEDHCP);
+        trail.step("iPXE need not wait for a proxy: 175.176 = 1 [X5]");
+    } else if uefi && knobs.uefi_offer != Some(UefiOffer::Pxe) {
+        trail.step("UEFI: a plain offer without 60 and 43 [X4]");
+    } else {
+        // [X5] BIOS ROM; [X4] UEFI with `uefi_offer: pxe`. 60 never goes without 43 here.
+        fields::bypass_discovery(reply, knobs, trail);
+        if reply.option(code::VENDOR_SPECIFIC).is_some() {
+            reply.set(code::VENDOR_CLASS, *b"PXEClient");
+            trail.step("60 and 43 = 06 01 08 ff: no wait for a proxy [X5]");
+        }
+    }
+    Ok(())
+}
+
+/// The node's host name by the setting, `nid0001` where the record does not say (decision of the field:
+/// one order everywhere).
+fn hostname(node: &Node, source: HostnameSource) -> Option<String> {
+    let by_nid = || node.nid.map(|nid| format!("nid{nid:04}"));
+    match source {
+        HostnameSource::Name => node.name.clone().or_else(by_nid),
+        HostnameSource::Nid => by_nid(),
+        HostnameSource::Xname => node.xname.as_ref().map(ToString::to_string).or_else(by_nid),
+    }
+}

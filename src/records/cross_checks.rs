@@ -1,0 +1,505 @@
+//! Checks between records: duplicates, addresses against subnets, entries against nodes, files on disk.
+//!
+//! One pass each with hash look-ups, so that a hundred thousand nodes cost seconds and not hours.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::Arc;
+
+use ipnet::Ipv4Net;
+
+use crate::config::diagnostic::quoted;
+use crate::config::source::{Place, Source, Span};
+use crate::config::{Code, Diagnostic, Findings, Mode, Settings, Severity};
+
+use super::bmc::{Bmc, BmcXname};
+use super::boot_file::{EntriesFile, EntryPlaces};
+use super::entry::BootFile;
+use super::load::ServedSubnet;
+use super::nodes_file::{BmcPlaces, NodePlaces, NodesFile};
+use super::snapshot::Snapshot;
+
+/// Paths that bootlace's HTTP takes before the asset folder.
+const RESERVED_PATHS: [&str; 7] =
+    ["boot/v1", "hsm/v2", "cloud-init", "apis", "boot-service", "metadata-service", "page"];
+
+/// Records with their places, indexed.
+#[derive(Debug)]
+pub struct Checked {
+    /// The records.
+    pub snapshot: Snapshot,
+    /// The BMCs.
+    pub bmcs: Vec<(Bmc, BmcPlaces, Arc<Source>)>,
+    /// By the node's index in the snapshot.
+    node_places: Vec<(NodePlaces, Arc<Source>)>,
+    /// By the entry's index in the snapshot.
+    entry_places: Vec<(EntryPlaces, Arc<Source>)>,
+}
+
+impl Checked {
+    /// Puts the files together and reports identities that are stated twice.
+    pub fn new(nodes: Vec<NodesFile>, boot: Vec<EntriesFile>, findings: &mut Findings) -> Self {
+        let (mut records, mut node_places, mut bmcs) = (Vec::new(), Vec::new(), Vec::new());
+        for file in nodes {
+            for (node, places) in file.nodes {
+                records.push(node);
+                node_places.push((places, Arc::clone(&file.source)));
+            }
+            bmcs.extend(file.bmcs.into_iter().map(|(bmc, places)| (bmc, places, Arc::clone(&file.source))));
+        }
+        let (mut entries, mut entry_places) = (Vec::new(), Vec::new());
+        for file in boot {
+            for (entry, places) in file.entries {
+                entries.push(entry);
+                entry_places.push((places, Arc::clone(&file.source)));
+            }
+        }
+        let checked = Self { snapshot: Snapshot::new(records, entries), bmcs, node_places, entry_places };
+        checked.duplicates(findings);
+        checked
+    }
+
+    fn node_place(&self, index: usize, span: impl Fn(&NodePlaces) -> Span) -> Place {
+        let (places, source) = &self.node_places[index];
+        Place { source: Arc::clone(source), span: span(places) }
+    }
+
+    fn entry_place(&self, index: usize, span: impl Fn(&EntryPlaces) -> Span) -> Place {
+        let (places, source) = &self.entry_places[index];
+        Place { source: Arc::clone(source), span: span(places) }
+    }
+
+    fn duplicates(&self, findings: &mut Findings) {
+        let count = self.node_places.len();
+        let mut macs = Seen::new(Code::DuplicateMac, "MAC", count);
+        let mut ips = Seen::new(Code::DuplicateIp, "address", count);
+        let mut nids = Seen::new(Code::DuplicateNid, "NID", count);
+        let mut xnames = Seen::new(Code::DuplicateXname, "xname", count);
+        let mut uuids = Seen::new(Code::DuplicateUuid, "UUID", 0);
+        let mut serials = Seen::new(Code::DuplicateSerial, "serial number", 0);
+        let mut names = Seen::new(Code::DuplicateName, "name", count);
+        for (index, node) in self.snapshot.nodes().iter().enumerate() {
+            let (places, source) = &self.node_places[index];
+            let label = || node.label();
+            let at = |span| Owner { index, source, span };
+            for (nic, (mac_span, address_spans)) in node.nics.iter().zip(&places.nics) {
+                macs.note(nic.mac, at(*mac_span), label, self, findings);
+                for (address, span) in nic.addresses.iter().zip(address_spans) {
+                    ips.note(*address, at(*span), label, self, findings);
+                }
+            }
+            if let Some(nid) = node.nid {
+                nids.note(nid, at(places.nid), label, self, findings);
+            }
+            if let Some(xname) = &node.xname {
+                xnames.note(xname.as_str(), at(places.xname), label, self, findings);
+            }
+            if let Some(uuid) = node.uuid.filter(|uuid| uuid.identifies()) {
+                // Both byte orders are looked up, so both are one identity.
+                uuids.note(uuid.min(uuid.swapped()), at(places.uuid), label, self, findings);
+            }
+            if let Some(serial) = &node.serial {
+                serials.note(serial.as_str(), at(places.serial), label, self, findings);
+            }
+            if let Some(name) = &node.name {
+                names.note(name.as_str(), at(places.name), label, self, findings);
+            }
+        }
+        let mut bmc_xnames = Seen::new(Code::DuplicateXname, "xname", self.bmcs.len());
+        for (index, (bmc, places, source)) in self.bmcs.iter().enumerate() {
+            let at = |span| Owner { index: count + index, source, span };
+            let label = || bmc.label();
+            if let Some(mac) = bmc.mac {
+                macs.note(mac, at(places.mac), label, self, findings);
+            }
+            if let Some(ip) = bmc.ip {
+                ips.note(ip, at(places.ip), label, self, findings);
+            }
+            if let Some(xname) = &bmc.xname {
+                // In the deprecated form it follows from the node: two BMCs behind one xname are odd, but
+                // nothing that the file states twice.
+                bmc_xnames.severity =
+                    if places.xname.is_some() { Severity::Error } else { Severity::Warning };
+                let span = places.xname.unwrap_or(places.head);
+                bmc_xnames.note(BmcXname::as_str(xname), at(span), label, self, findings);
+            }
+        }
+        let mut entry_names = HashMap::new();
+        for (index, entry) in self.snapshot.entries().iter().enumerate() {
+            if let Some(first) = entry_names.insert(entry.name.as_str(), index) {
+                let place = self.entry_place(index, |places| places.name);
+                let message = format!("two boot entries have the name {}", quoted(&entry.name));
+                findings
+                    .warning(Code::DuplicateName, &place, message)
+                    .key("name")
+                    .also(&self.entry_place(first, |places| places.name), "the other one");
+            }
+        }
+    }
+
+    /// Name of the node or BMC with this number: BMCs count on after the nodes.
+    fn owner_label(&self, index: usize) -> String {
+        match self.snapshot.nodes().get(index) {
+            Some(node) => node.label(),
+            None => self
+                .bmcs
+                .get(index - self.node_places.len())
+                .map_or_else(String::new, |(bmc, ..)| bmc.label()),
+        }
+    }
+}
+
+/// Who states an identity, and where.
+#[derive(Clone, Copy)]
+struct Owner<'a> {
+    index: usize,
+    source: &'a Arc<Source>,
+    span: Span,
+}
+
+impl Owner<'_> {
+    fn place(&self) -> Place {
+        Place { source: Arc::clone(self.source), span: self.span }
+    }
+}
+
+/// Identities of one kind seen so far.
+struct Seen<'a, K> {
+    code: Code,
+    what: &'static str,
+    severity: Severity,
+    owners: HashMap<K, Owner<'a>>,
+}
+
+impl<'a, K: Hash + Eq + Display> Seen<'a, K> {
+    fn new(code: Code, what: &'static str, expected: usize) -> Self {
+        // Two nodes of one name are found by MAC and xname all the same, and OpenCHAMI takes them.
+        let severity = if code == Code::DuplicateName { Severity::Warning } else { Severity::Error };
+        Self { code, what, severity, owners: HashMap::with_capacity(expected) }
+    }
+
+    fn note(
+        &mut self,
+        key: K,
+        owner: Owner<'a>,
+        label: impl Fn() -> String,
+        checked: &Checked,
+        findings: &mut Findings,
+    ) {
+        let Some(first) = self.owners.get(&key) else {
+            self.owners.insert(key, owner);
+            return;
+        };
+        let same_node = first.index == owner.index;
+        // Two bonded cards of one node may share their address.
+        let severity =
+            if same_node && self.code == Code::DuplicateIp { Severity::Warning } else { self.severity };
+        let message = if same_node {
+            format!("{} {key} is stated twice for {}", self.what, label())
+        } else {
+            let other = checked.owner_label(first.index);
+            format!("{} {key} is stated for {other} and again for {}", self.what, label())
+        };
+        let mut problem = Diagnostic::new(severity, self.code, &owner.place(), message);
+        problem.also(&first.place(), format!("first stated here, for {}", checked.owner_label(first.index)));
+        findings.add(problem);
+    }
+}
+
+/// All checks that need more than one record. `together`: nodes and boot entries were both given.
+pub fn run(
+    checked: &Checked,
+    together: bool,
+    settings: Option<&Settings>,
+    config: Option<&Path>,
+    findings: &mut Findings,
+) {
+    if together {
+        entries_and_nodes(checked, findings);
+    }
+    if let Some(settings) = settings {
+        addresses(checked, settings, findings);
+        if let Some(config) = config {
+            profiles(checked, settings, config, findings);
+        }
+        assets(checked, settings, findings);
+    }
+}
+
+/// Nodes without entry, entries without node, and ties.
+fn entries_and_nodes(checked: &Checked, findings: &mut Findings) {
+    let records = &checked.snapshot;
+    let mut ties: HashSet<(usize, usize)> = HashSet::new();
+    let (mut groups, mut profiles, mut roles) = (HashSet::new(), HashSet::new(), HashSet::new());
+    for (index, node) in records.nodes().iter().enumerate() {
+        groups.extend(node.groups.iter().map(String::as_str));
+        profiles.extend(node.profile.as_deref());
+        roles.insert(node.role_or_default().to_ascii_lowercase());
+        let Some(best) = records.best_entry(node, None) else {
+            if node.netboot {
+                let place = checked.node_place(index, |places| places.head);
+                let message = format!("no boot entry matches {}", node.label());
+                findings
+                    .warning(Code::NodeWithoutBootEntry, &place, message)
+                    .advise("select it by macs:, hosts:, groups: …, or say netboot: false at the node");
+            }
+            continue;
+        };
+        for rival in best.rivals {
+            if ties.insert((best.entry, rival)) {
+                let (winner, loser) = (&records.entries()[best.entry], &records.entries()[rival]);
+                let message = format!(
+                    "boot entries {} and {} match {} equally well (by {}, priority {})",
+                    quoted(&winner.name),
+                    quoted(&loser.name),
+                    node.label(),
+                    best.by.name(),
+                    winner.priority,
+                );
+                findings
+                    .warning(Code::Tie, &checked.entry_place(rival, |places| places.head), message)
+                    .advise(format!("{} wins by its name; state it with priority:", quoted(&winner.name)))
+                    .also(&checked.entry_place(best.entry, |places| places.head), "the one that wins");
+            }
+        }
+    }
+    for (index, entry) in records.entries().iter().enumerate() {
+        let s = &entry.selectors;
+        let matches = s.macs.iter().any(|mac| records.by_mac(*mac).is_some())
+            || s.nids.iter().any(|nid| records.by_nid(*nid).is_some())
+            || s.xnames.iter().any(|xname| records.by_xname(xname).is_some())
+            || s.names.iter().any(|name| records.by_name(name).is_some())
+            || s.groups.iter().any(|group| groups.contains(group.as_str()))
+            || s.profile.as_deref().is_some_and(|profile| profiles.contains(profile))
+            || s.roles.iter().any(|role| roles.contains(&role.to_ascii_lowercase()))
+            || (s.default && !records.nodes().is_empty());
+        if !matches {
+            let place = checked.entry_place(index, |places| places.head);
+            let message = format!("boot entry {} matches no node", quoted(&entry.name));
+            findings
+                .warning(Code::BootEntryWithoutNode, &place, message)
+                .advise("compare its macs:, hosts:, nids: … with the node records");
+        }
+    }
+}
+
+/// A node's address that contradicts a subnet.
+struct AddressProblem {
+    node: usize,
+    nic: usize,
+    address: usize,
+    code: Code,
+    severity: Severity,
+    message: String,
+    advice: String,
+}
+
+/// [M4] The reserved address lies in a subnet and is not the network, the broadcast, the server's or the
+/// router's. A card in a network that nobody serves here (a fabric) is a warning while another card of the
+/// node is inside; `outside` says what a node with no card inside is.
+fn address_check(
+    records: &Snapshot,
+    subnets: &[(Ipv4Net, Option<Ipv4Addr>)],
+    servers: &HashSet<Ipv4Addr>,
+    outside: Severity,
+) -> Vec<AddressProblem> {
+    let routers: HashSet<Ipv4Addr> = subnets.iter().filter_map(|(_, router)| *router).collect();
+    let mut by_prefix: HashMap<u8, HashSet<Ipv4Addr>> = HashMap::new();
+    for (net, _) in subnets {
+        by_prefix.entry(net.prefix_len()).or_default().insert(net.network());
+    }
+    let mut prefixes: Vec<u8> = by_prefix.keys().copied().collect();
+    prefixes.sort_unstable_by(|a, b| b.cmp(a));
+    let subnet_of = |address: Ipv4Addr| {
+        prefixes.iter().find_map(|prefix| {
+            let net = Ipv4Net::new(address, *prefix).ok()?.trunc();
+            by_prefix.get(prefix)?.contains(&net.network()).then_some(net)
+        })
+    };
+    let mut problems = Vec::new();
+    for (node_index, node) in records.nodes().iter().enumerate() {
+        let inside = node.nics.iter().filter_map(|nic| nic.ipv4()).any(|ip| subnet_of(ip).is_some());
+        for (nic_index, nic) in node.nics.iter().enumerate() {
+            let mut reserved = true;
+            for (address_index, address) in nic.addresses.iter().enumerate() {
+                let IpAddr::V4(ip) = *address else { continue };
+                let first = std::mem::replace(&mut reserved, false);
+                let mut problem = |code, severity, message: String, advice: String| {
+                    problems.push(AddressProblem {
+                        node: node_index,
+                        nic: nic_index,
+                        address: address_index,
+                        code,
+                        severity,
+                        message: format!("{} of {} {message}", ip, node.label()),
+                        advice,
+                    });
+                };
+                let other = || "give the node another address".to_owned();
+                if servers.contains(&ip) {
+                    let message = "is this server's own address".to_owned();
+                    problem(Code::AddressOfServer, Severity::Error, message, other());
+                } else if routers.contains(&ip) {
+                    let message = "is the router's address".to_owned();
+                    problem(Code::AddressOfRouter, Severity::Error, message, other());
+                } else if let Some(net) = subnet_of(ip) {
+                    if !crate::config::file::is_host(net, ip) {
+                        let what = if ip == net.network() { "network" } else { "broadcast" };
+                        let message = format!("is the {what} address of {net}");
+                        problem(Code::AddressReserved, Severity::Error, message, other());
+                    }
+                } else if first && !subnets.is_empty() {
+                    let severity = if inside { Severity::Warning } else { outside };
+                    let nets: Vec<String> = subnets.iter().take(4).map(|(net, _)| net.to_string()).collect();
+                    let more = if subnets.len() > 4 { ", …" } else { "" };
+                    let advice = format!("subnets: {}{more}", nets.join(", "));
+                    let message = "is in none of the subnets".to_owned();
+                    problem(Code::AddressOutside, severity, message, advice);
+                }
+            }
+        }
+    }
+    problems
+}
+
+/// The address checks for subnets that are known only at run time (an interface's own prefix). Places are
+/// the lines of the nodes' records. An address outside is a warning here: its subnet may be served by
+/// another appliance. Records that the settings' own subnets contradict were refused at loading.
+pub fn address_problems(snapshot: &Snapshot, subnets: &[ServedSubnet]) -> Vec<Diagnostic> {
+    let servers: HashSet<Ipv4Addr> = subnets.iter().map(|(_, server, _)| *server).collect();
+    let nets: Vec<(Ipv4Net, Option<Ipv4Addr>)> =
+        subnets.iter().map(|(net, _, router)| (net.trunc(), *router)).collect();
+    address_check(snapshot, &nets, &servers, Severity::Warning)
+        .into_iter()
+        .map(|problem| {
+            let origin = &snapshot.nodes()[problem.node].origin;
+            let mut found =
+                Diagnostic::of_file(problem.severity, problem.code, &origin.file, problem.message);
+            found.line = origin.line;
+            found.key("ip_addr").advise(problem.advice);
+            found
+        })
+        .collect()
+}
+
+fn addresses(checked: &Checked, settings: &Settings, findings: &mut Findings) {
+    let subnets: Vec<(Ipv4Net, Option<Ipv4Addr>)> =
+        settings.subnets.iter().map(|subnet| (subnet.subnet, subnet.router)).collect();
+    let servers: HashSet<Ipv4Addr> =
+        settings.interfaces.iter().filter_map(|interface| interface.address).collect();
+    for problem in address_check(&checked.snapshot, &subnets, &servers, Severity::Error) {
+        let place = checked.node_place(problem.node, |places| {
+            let spans = places.nics.get(problem.nic).map(|(_, spans)| spans);
+            spans.and_then(|spans| spans.get(problem.address)).copied().unwrap_or(places.head)
+        });
+        let mut found = Diagnostic::new(problem.severity, problem.code, &place, problem.message);
+        found.key("ip_addr").advise(problem.advice);
+        findings.add(found);
+    }
+    let reserving = |mode: Option<Mode>| mode.unwrap_or(settings.mode) == Mode::Reservation;
+    let hands_out = if settings.interfaces.is_empty() {
+        reserving(None)
+    } else {
+        settings.interfaces.iter().any(|interface| reserving(interface.mode))
+    };
+    if !hands_out {
+        return;
+    }
+    for (index, node) in checked.snapshot.nodes().iter().enumerate() {
+        let wants = node.mode != Some(Mode::Proxy);
+        if wants && node.ipv4_for(None).is_none() {
+            let place = checked.node_place(index, |places| places.head);
+            let message =
+                format!("{} has no IPv4 address, so it gets none in reservation mode", node.label());
+            findings
+                .warning(Code::NoAddress, &place, message)
+                .advise("write ip_addrs: [{ip_addr: …}] at one of its interfaces, or mode: proxy");
+        }
+    }
+}
+
+fn profiles(checked: &Checked, settings: &Settings, config: &Path, findings: &mut Findings) {
+    let names: Vec<&str> = settings.profiles.keys().map(String::as_str).collect();
+    let mut undefined = |name: &str, place: Place| {
+        let message = format!("profile {} is not defined in {}", quoted(name), config.display());
+        findings.error(Code::UndefinedProfile, &place, message).key("profile").advise(
+            match crate::config::table::nearest(name, &names) {
+                Some(near) => format!("did you mean '{near}'?"),
+                None => format!("define it: profiles: {{{name}: {{}}}}"),
+            },
+        );
+    };
+    for (index, node) in checked.snapshot.nodes().iter().enumerate() {
+        if let Some(name) = node.profile.as_deref().filter(|name| !settings.profiles.contains_key(*name)) {
+            undefined(name, checked.node_place(index, |places| places.profile));
+        }
+    }
+    for (index, entry) in checked.snapshot.entries().iter().enumerate() {
+        let profile = entry.selectors.profile.as_deref();
+        if let Some(name) = profile.filter(|name| !settings.profiles.contains_key(*name)) {
+            undefined(name, checked.entry_place(index, |places| places.profile));
+        }
+    }
+}
+
+/// Kernels and initrds that are not there, and files that bootlace's own paths hide.
+fn assets(checked: &Checked, settings: &Settings, findings: &mut Findings) {
+    let folder = settings.assets.as_deref().filter(|folder| folder.is_dir());
+    for hidden in folder.iter().flat_map(|folder| RESERVED_PATHS.map(|path| folder.join(path))) {
+        if hidden.symlink_metadata().is_ok() {
+            let message =
+                "HTTP requests for this asset reach bootlace's own pages, never the file".to_owned();
+            let mut problem = Diagnostic::of_file(Severity::Warning, Code::AssetHidden, &hidden, message);
+            problem.advise("move it to another path of the asset folder");
+            findings.add(problem);
+        }
+    }
+    // Many entries name one file: each is looked for once.
+    let mut missing: HashMap<&str, Option<&'static str>> = HashMap::new();
+    for (index, entry) in checked.snapshot.entries().iter().enumerate() {
+        let files = [("kernel", Some(&entry.kernel)), ("initrd", entry.initrd.as_ref())];
+        for (key, file) in files {
+            let Some(BootFile::Asset(path)) = file else { continue };
+            let place = || {
+                checked
+                    .entry_place(index, |places| if key == "kernel" { places.kernel } else { places.initrd })
+            };
+            if hidden_path(path) {
+                let message = format!("{} is under a path that bootlace itself serves", quoted(path));
+                findings
+                    .warning(Code::AssetHidden, &place(), message)
+                    .key(key)
+                    .advise("move it to another path of the asset folder");
+            }
+            let Some(folder) = folder else {
+                if settings.assets.is_none() {
+                    let message =
+                        format!("{} is a path under the asset folder, and none is set", quoted(path));
+                    findings
+                        .warning(Code::MissingAsset, &place(), message)
+                        .key(key)
+                        .advise("set assets: or --assets, or write a URL");
+                }
+                continue;
+            };
+            let problem = missing.entry(path).or_insert_with(|| match std::fs::metadata(folder.join(path)) {
+                Ok(metadata) if metadata.is_file() => None,
+                Ok(_) => Some("is no regular file"),
+                Err(_) => Some("is not there"),
+            });
+            if let Some(problem) = problem {
+                let message = format!("{} in {} {problem}", quoted(path), folder.display());
+                findings.warning(Code::MissingAsset, &place(), message).key(key);
+            }
+        }
+    }
+}
+
+fn hidden_path(path: &str) -> bool {
+    RESERVED_PATHS.iter().any(|reserved| {
+        path.strip_prefix(reserved).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}

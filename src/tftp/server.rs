@@ -1,0 +1,391 @@
+//! The TFTP server: one loop that hears requests and serves all transfers [T16].
+//!
+//! It waits for readable sockets and, while transfers run, for a coarse tick that does their time-outs; no
+//! timer and no task per transfer. In every turn the request sockets and each transfer get one turn: a
+//! transfer sends one window at most before the next one's.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use tokio::sync::watch;
+
+use crate::journal::{TftpEvent, TftpOutcome};
+use crate::link::udp::{self, Readiness, RequestSocket, TransferSocket, UdpError};
+use crate::link::{Peer, Peers};
+use crate::policy::Reason;
+use crate::world::Current;
+
+use super::lookup::{self, Refusal};
+use super::options::{self, Limits};
+use super::packet::{self, BLKSIZE_DEFAULT, ErrorCode, Mode, Packet, Printable, ReadRequest};
+use super::payload::Payload;
+use super::running::{Key, Running, Scratch};
+use super::transfer::{Again, Transfer};
+
+/// The well-known port.
+pub const PORT: u16 = 69;
+/// Transfers at the same time; beyond, clients are told "busy" and ask again [T16].
+pub const TRANSFERS_MAX: usize = 8192;
+/// How often time-outs are looked at while transfers run.
+const TICK: Duration = Duration::from_millis(10);
+/// Requests taken in one turn, so that a storm of them does not starve what runs.
+const REQUESTS_PER_TURN: usize = 64;
+/// Longest request that is read, bytes; RFC 2347 allows 512, some firmware sends more [T13].
+const REQUEST_MAX: usize = 2048;
+
+/// Where to serve.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listen {
+    /// Kernel name of the interface.
+    pub interface: String,
+    /// Our address there, for the journal; answers come from whichever address was asked [T1].
+    pub address: Ipv4Addr,
+    /// MTU of the interface, bytes [T3].
+    pub mtu: u32,
+}
+
+/// TFTP cannot be served, or not any longer.
+#[derive(Debug, thiserror::Error)]
+pub enum TftpError {
+    /// The port cannot be opened.
+    #[error("TFTP is not served")]
+    Listen(#[from] UdpError),
+    /// The request socket failed.
+    #[error("cannot receive TFTP requests on {interface}")]
+    Receive {
+        /// The interface.
+        interface: String,
+        /// The system's error.
+        #[source]
+        cause: io::Error,
+    },
+    /// Waiting for sockets failed.
+    #[error("cannot wait for TFTP packets")]
+    Wait(#[source] io::Error),
+}
+
+/// Bound and not yet serving.
+#[derive(Debug)]
+pub struct Server {
+    ears: Vec<Ear>,
+}
+
+/// A request socket and where it listens.
+#[derive(Debug)]
+struct Ear {
+    listen: Listen,
+    socket: RequestSocket,
+}
+
+/// Opens port 69 on every interface, or on none.
+pub fn bind(listen: Vec<Listen>) -> Result<Server, TftpError> {
+    // A socket and perhaps a file for each transfer, and the rest of the process.
+    udp::allow_descriptors(2 * TRANSFERS_MAX as u64 + 1024);
+    let ears = listen
+        .into_iter()
+        .map(|listen| Ok(Ear { socket: RequestSocket::bind(&listen.interface, PORT)?, listen }))
+        .collect::<Result<_, UdpError>>()?;
+    Ok(Server { ears })
+}
+
+impl Server {
+    /// Serves until `stop` turns true or its sender is gone. Every request ends in one event given to `note`,
+    /// which must not block.
+    ///
+    /// Opening and reading files of the local disk is done in place, so give this a thread of its own.
+    pub async fn run(
+        self,
+        current: Current,
+        peers: Peers,
+        note: impl Fn(TftpEvent),
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), TftpError> {
+        let ready = Readiness::new().map_err(TftpError::Wait)?;
+        for (index, ear) in self.ears.iter().enumerate() {
+            ready.add(&ear.socket, index as u64).map_err(TftpError::Wait)?;
+        }
+        let mut service = Service {
+            ears: self.ears,
+            current,
+            peers,
+            note,
+            ready: &ready,
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_peer: HashMap::new(),
+            scratch: Scratch::default(),
+        };
+        let mut tokens = Vec::new();
+        let mut ticked = now();
+        loop {
+            tokens.clear();
+            // Under load there is always something to read; the runtime and `stop` get their turn here.
+            tokio::task::consume_budget().await;
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => break,
+                () = tokio::time::sleep_until((ticked + TICK).into()), if !service.by_peer.is_empty() => {}
+                result = ready.wait(&mut tokens) => result.map_err(TftpError::Wait)?,
+            }
+            let now = now();
+            for token in &tokens {
+                service.on_readable(*token as usize, now)?;
+            }
+            if now.duration_since(ticked) >= TICK {
+                ticked = now;
+                service.on_tick(now);
+            }
+        }
+        service.stop(now());
+        Ok(())
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the shell has the clock")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// What the loop holds.
+struct Service<'a, N> {
+    ears: Vec<Ear>,
+    current: Current,
+    peers: Peers,
+    note: N,
+    ready: &'a Readiness,
+    slots: Vec<Option<Running>>,
+    free: Vec<usize>,
+    by_peer: HashMap<Key, usize>,
+    scratch: Scratch,
+}
+
+/// A request and the way it came.
+struct Asked<'a> {
+    ear: usize,
+    peer: SocketAddrV4,
+    local: Ipv4Addr,
+    name: &'a [u8],
+    now: Instant,
+}
+
+impl<N: Fn(TftpEvent)> Service<'_, N> {
+    /// Tokens below the number of request sockets are theirs, the others are slots.
+    fn on_readable(&mut self, token: usize, now: Instant) -> Result<(), TftpError> {
+        match token.checked_sub(self.ears.len()) {
+            None => self.hear(token, now),
+            Some(slot) => {
+                if let Some(running) = self.slots.get_mut(slot).and_then(Option::as_mut) {
+                    running.receive(now);
+                    self.drive(slot, now);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn on_tick(&mut self, now: Instant) {
+        for slot in 0..self.slots.len() {
+            if self.slots[slot].as_ref().is_some_and(|running| running.transfer.wake_at() <= now) {
+                self.drive(slot, now);
+            }
+        }
+    }
+
+    fn stop(&mut self, now: Instant) {
+        const WHY: &str = "bootlace is stopping";
+        for slot in 0..self.slots.len() {
+            if let Some(running) = &self.slots[slot] {
+                running.say_error(WHY);
+                self.finish(slot, TftpOutcome::Aborted { code: 0, text: WHY.to_owned() }, now);
+            }
+        }
+    }
+
+    fn hear(&mut self, ear: usize, now: Instant) -> Result<(), TftpError> {
+        let mut buffer = [0; REQUEST_MAX];
+        for _ in 0..REQUESTS_PER_TURN {
+            let Ear { listen, socket } = &self.ears[ear];
+            let arrival = socket
+                .receive(&mut buffer)
+                .map_err(|cause| TftpError::Receive { interface: listen.interface.clone(), cause })?;
+            let Some(arrival) = arrival else { break };
+            let local = arrival.destination.unwrap_or(listen.address);
+            let asked = Asked { ear, peer: arrival.peer, local, name: b"-", now };
+            self.on_datagram(asked, arrival.destination.is_some(), &buffer[..arrival.length]);
+        }
+        Ok(())
+    }
+
+    fn on_datagram(&mut self, asked: Asked<'_>, addressed_to_us: bool, bytes: &[u8]) {
+        let packet = packet::parse(bytes);
+        let name = match &packet {
+            Ok(Packet::Read(ReadRequest { name, .. }) | Packet::Write { name }) => name,
+            _ => asked.name,
+        };
+        let asked = Asked { name, ..asked };
+        if !addressed_to_us || asked.peer.port() == 0 {
+            // A request to everybody is not answered by anybody (RFC 1123, 4.2.3.5).
+            let why =
+                if addressed_to_us { "there is no port to answer to" } else { "sent to a broadcast address" };
+            let outcome = TftpOutcome::Refused { reason: Reason::NotOurs, detail: Some(why.to_owned()) };
+            (self.note)(self.event(&asked, None, outcome));
+            return;
+        }
+        let refusal = match &packet {
+            Ok(Packet::Read(request)) => match self.on_read(&asked, request, bytes) {
+                Ok(()) => return,
+                Err((refusal, peer)) => return self.refuse(&asked, peer.as_ref(), refusal),
+            },
+            Ok(Packet::Write { .. }) => {
+                Refusal::illegal(ErrorCode::AccessViolation, "write requests are not served")
+            }
+            // BSD's client acknowledges even the ERROR that refused it; that means nothing.
+            Ok(Packet::Ack { .. }) => return,
+            Ok(Packet::Error { .. } | Packet::Data { .. } | Packet::OptionAck { .. }) => {
+                // Not answered: two servers would send each other ERRORs for ever.
+                let outcome = TftpOutcome::Illegal { why: "belongs to no transfer" };
+                (self.note)(self.event(&asked, None, outcome));
+                return;
+            }
+            Err(_) => Refusal::illegal(ErrorCode::IllegalOperation, "not a TFTP request"),
+        };
+        self.refuse(&asked, None, refusal);
+    }
+
+    fn on_read(
+        &mut self,
+        asked: &Asked<'_>,
+        request: &ReadRequest<'_>,
+        bytes: &[u8],
+    ) -> Result<(), (Refusal, Option<Peer>)> {
+        let key = (asked.peer, asked.local);
+        if let Some(slot) = self.by_peer.get(&key).copied()
+            && self.is_copy(slot, bytes, asked.now)
+        {
+            return Ok(());
+        }
+        if request.mode == Mode::Other {
+            let why = "the mode is neither octet nor netascii";
+            return Err((Refusal::illegal(ErrorCode::IllegalOperation, why), None));
+        }
+        if self.by_peer.len() >= TRANSFERS_MAX {
+            return Err((Refusal::busy(), None));
+        }
+        let world = self.current.load();
+        let peer = self.peers.who(&world.records, IpAddr::V4(*asked.peer.ip()));
+        let listen = &self.ears[asked.ear].listen;
+        let found = match lookup::find(&world, &peer, IpAddr::V4(asked.local), asked.name) {
+            Ok(found) => found,
+            Err(refusal) => return Err((refusal, Some(peer))),
+        };
+        let slot = self.free.last().copied().unwrap_or(self.slots.len());
+        let token = (self.ears.len() + slot) as u64;
+        let socket = TransferSocket::open(&listen.interface, asked.local, asked.peer)
+            .and_then(|socket| self.ready.add(&socket, token).map(|()| socket));
+        let socket = match socket {
+            Ok(socket) => socket,
+            Err(error) => return Err((no_socket(&error), Some(peer))),
+        };
+        let mtu = socket.path_mtu().unwrap_or(listen.mtu).min(listen.mtu);
+        let knobs = lookup::knobs(&world.settings, &listen.interface, &peer);
+        let limits = Limits::new(mtu, knobs.blksize_max, knobs.windowsize_max);
+        let agreed = options::negotiate(request, found.size, limits);
+        let payload = match request.mode {
+            Mode::Netascii => Payload::netascii(found.content, found.size),
+            _ => Payload::octet(found.content, found.size),
+        };
+        let event = TftpEvent {
+            size: Some(found.size),
+            blksize: agreed.blksize,
+            windowsize: agreed.windowsize,
+            ..self.event(asked, Some(&peer), TftpOutcome::Sent)
+        };
+        let running = Running {
+            key,
+            request: bytes.into(),
+            transfer: Transfer::new(&agreed, payload.total(), asked.now),
+            payload,
+            socket,
+            option_ack: agreed.option_ack,
+            started: asked.now,
+            event,
+        };
+        if self.free.pop().is_some() {
+            self.slots[slot] = Some(running);
+        } else {
+            self.slots.push(Some(running));
+        }
+        self.by_peer.insert(key, slot);
+        self.drive(slot, asked.now);
+        Ok(())
+    }
+
+    /// A request from the address and port of a running transfer: true when it is a copy that begins nothing
+    /// [T14]; else the running transfer is ended to make place [T5].
+    fn is_copy(&mut self, slot: usize, bytes: &[u8], now: Instant) -> bool {
+        let Some(running) = self.slots.get_mut(slot).and_then(Option::as_mut) else { return false };
+        let again =
+            if *running.request == *bytes { running.transfer.on_same_request(now) } else { Again::Replace };
+        if again == Again::Replace {
+            running.transfer.on_other_request();
+        }
+        self.drive(slot, now);
+        again != Again::Replace
+    }
+
+    fn drive(&mut self, slot: usize, now: Instant) {
+        let running = self.slots.get_mut(slot).and_then(Option::as_mut);
+        if let Some(outcome) = running.and_then(|running| running.drive(now, &mut self.scratch)) {
+            self.finish(slot, outcome, now);
+        }
+    }
+
+    fn finish(&mut self, slot: usize, outcome: TftpOutcome, now: Instant) {
+        let Some(running) = self.slots.get_mut(slot).and_then(Option::take) else { return };
+        self.free.push(slot);
+        self.by_peer.remove(&running.key);
+        (self.note)(TftpEvent {
+            outcome,
+            bytes: running.transfer.bytes(),
+            resent: running.transfer.resent(),
+            duration: now.duration_since(running.started),
+            ..running.event
+        });
+    }
+
+    fn refuse(&self, asked: &Asked<'_>, peer: Option<&Peer>, refusal: Refusal) {
+        // Best effort, as everything by UDP: a client that misses it asks again.
+        let bytes = packet::error(refusal.code, refusal.text);
+        let _ = self.ears[asked.ear].socket.send(&bytes, asked.local, asked.peer);
+        (self.note)(self.event(asked, peer, refusal.outcome));
+    }
+
+    fn event(&self, asked: &Asked<'_>, peer: Option<&Peer>, outcome: TftpOutcome) -> TftpEvent {
+        TftpEvent {
+            peer: SocketAddr::V4(asked.peer),
+            local: IpAddr::V4(asked.local),
+            interface: Some(self.ears[asked.ear].listen.interface.clone()),
+            mac: peer.and_then(|peer| peer.mac),
+            node: peer.and_then(|peer| peer.node.as_ref()).map(|node| node.label()),
+            name: Printable(asked.name).to_string(),
+            outcome,
+            bytes: 0,
+            size: None,
+            blksize: BLKSIZE_DEFAULT,
+            windowsize: 1,
+            resent: 0,
+            duration: Duration::ZERO,
+        }
+    }
+}
+
+/// No descriptor or memory left is "busy"; anything else is a failure of ours.
+fn no_socket(error: &io::Error) -> Refusal {
+    match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
+        Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM => Refusal::busy(),
+        _ => Refusal::failed(format!("cannot open a socket for the transfer: {error}")),
+    }
+}

@@ -1,0 +1,76 @@
+//! A TFTP client for tests: builds requests and follows a transfer, without sockets or a clock.
+
+/// A read request.
+pub fn read_request(name: &str, mode: &str, options: &[(&str, &str)]) -> Vec<u8> {
+    request(1, name.as_bytes(), mode, options)
+}
+
+/// A request with any opcode and name.
+pub fn request(opcode: u8, name: &[u8], mode: &str, options: &[(&str, &str)]) -> Vec<u8> {
+    let mut bytes = vec![0, opcode];
+    bytes.extend(name);
+    bytes.extend(format!("\0{mode}\0").as_bytes());
+    for (name, value) in options {
+        bytes.extend(format!("{name}\0{value}\0").as_bytes());
+    }
+    bytes
+}
+
+/// An ACK.
+pub fn ack(block: u16) -> Vec<u8> {
+    let [high, low] = block.to_be_bytes();
+    vec![0, 4, high, low]
+}
+
+/// An ERROR.
+pub fn error(code: u8, text: &str) -> Vec<u8> {
+    let mut bytes = vec![0, 5, 0, code];
+    bytes.extend(text.as_bytes());
+    bytes.push(0);
+    bytes
+}
+
+/// The receiving side of a transfer (RFC 1350 and RFC 7440): takes DATA in order and says what to confirm.
+pub struct Receiver {
+    blksize: usize,
+    windowsize: u64,
+    /// Blocks received in order.
+    received: u64,
+    /// Blocks received in order when the last ACK left.
+    confirmed: u64,
+    /// Last block out of order: the ACK is repeated once for each run of such blocks with rising numbers.
+    stray: Option<u16>,
+    /// What arrived.
+    pub bytes: Vec<u8>,
+    /// The short last block arrived.
+    pub complete: bool,
+}
+
+impl Receiver {
+    /// After negotiation.
+    pub fn new(blksize: u16, windowsize: u16) -> Self {
+        let (blksize, windowsize) = (usize::from(blksize), u64::from(windowsize));
+        let bytes = Vec::new();
+        Self { blksize, windowsize, received: 0, confirmed: 0, stray: None, bytes, complete: false }
+    }
+
+    /// Takes one block; the number to acknowledge now, if any.
+    pub fn on_data(&mut self, number: u16, payload: &[u8]) -> Option<u16> {
+        if number != (self.received + 1) as u16 || self.complete {
+            let same_run = self.stray.is_some_and(|last| (number.wrapping_sub(last) as i16) > 0);
+            self.stray = Some(number);
+            return (!same_run || self.windowsize == 1).then(|| self.acknowledge());
+        }
+        self.stray = None;
+        self.received += 1;
+        self.bytes.extend(payload);
+        self.complete = payload.len() < self.blksize;
+        (self.complete || self.received - self.confirmed == self.windowsize).then(|| self.acknowledge())
+    }
+
+    /// Nothing came for a while: the number to acknowledge again.
+    pub fn acknowledge(&mut self) -> u16 {
+        self.confirmed = self.received;
+        self.received as u16
+    }
+}
