@@ -141,7 +141,7 @@ impl Appliance {
         listener: Option<Sender<Heard>>,
     ) -> Result<Self, LabError> {
         let program = service.program.display().to_string();
-        let mut command = sandbox.command(Place::Host(host), &program);
+        let mut command = sandbox.command(Place::Host(host), service.program);
         command
             .args(["serve", "--interface", "eth0", "--log-format", "json", "--mode", service.mode.name()])
             .arg("--nodes")
@@ -155,7 +155,7 @@ impl Appliance {
             .args(&service.more)
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        let mut process = Process::start("bootlace serve", &mut command)?;
+        let mut process = sandbox.start("bootlace serve", &mut command)?;
         let failed = |cause| LabError::Start { program, cause };
         let journal = match process.child().stderr.take() {
             Some(pipe) => Journal::follow(pipe, listener).map_err(failed)?,

@@ -269,7 +269,7 @@ impl Launched {
             Complaints::OnTheConsole => stdout.try_clone().map_err(failed)?,
         };
         // The command holds the pipes' writing ends: it must not outlive this function, or they never end.
-        let process = Process::start(
+        let process = sandbox.start(
             &machine.name,
             sandbox
                 .command(Place::Net, "qemu-system-x86_64")

@@ -7,8 +7,7 @@
 //! [`Guest`] per node, and where a test wants it a [site DHCP server](site) that knows nothing of booting and
 //! a [router](router) that answers IPv6 solicitations. [`run`] puts them together for `bootlace lab run`.
 //!
-//! The sandbox belongs to one thread: children are started from it, and the kernel kills them when it ends
-//! (`PR_SET_PDEATHSIG` looks at the thread, not at the process).
+//! The sandbox belongs to one thread: children are started from it, and the kernel kills them when it ends.
 
 pub mod appliance;
 pub mod console;

@@ -25,7 +25,6 @@ impl Sandbox {
         let host = Place::Host(name);
         let port = format!("p-{name}");
         self.run(Place::Net, &["ip", "netns", "add", name])?;
-        self.hosts.borrow_mut().insert(name.to_owned());
         // Before eth0 exists, so that it starts with these: addresses at once, no router wanted.
         self.words(
             host,

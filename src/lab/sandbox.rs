@@ -1,23 +1,26 @@
 //! Namespaces that leave no trace, and the processes in them.
 //!
 //! The calling thread moves into a network and a mount namespace of its own. A tmpfs over `/run` makes
-//! `ip netns add srv` a private affair too: the names live in that mount namespace only. Nothing here has a name
-//! that another process could see, so there is nothing to clean up after a SIGKILL: with the last thread or
-//! process inside, the kernel drops mounts, bridge, veths, taps and the named namespaces.
+//! `ip netns add srv` a private affair too: the names live in that mount namespace only. Children go into a process
+//! namespace whose first process, the anchor, dies with the thread (`PR_SET_PDEATHSIG`), and the kernel
+//! then kills everything in it. (A death signal for each child would not do: a program that changes its user or
+//! group, as dnsmasq does, loses it.) So there is nothing to clean up after a SIGKILL: with the last process
+//! inside, the kernel drops mounts, bridge, veths, taps and the named namespaces.
 
 #![allow(clippy::disallowed_methods, reason = "the lab is a shell: real processes, files and time")]
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::cell::Cell;
+use std::ffi::OsStr;
+use std::fs::File;
 use std::marker::PhantomData;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -41,8 +44,11 @@ pub enum Place<'a> {
 #[derive(Debug)]
 pub struct Sandbox {
     work: PathBuf,
-    /// Hosts made so far, in the order of their making.
-    pub(super) hosts: RefCell<BTreeSet<String>>,
+    anchor: Child,
+    /// The process namespace of the lab's children.
+    inside: File,
+    /// The process namespace of this program.
+    outside: File,
     /// Taps made so far.
     pub(super) taps: Cell<u32>,
     // Namespaces belong to the thread, and children must be started from it.
@@ -65,13 +71,27 @@ impl Sandbox {
         mount(Some("sysfs"), "/sys", Some("sysfs"), flags | MsFlags::MS_NOEXEC, NONE)
             .map_err(step("/sys"))?;
 
+        // From now on children of this thread would be born inside, and the first is the anchor. Threads
+        // could not be made any more, so it is only the anchor and what `spawning` brackets.
+        let outside = open_namespace("/proc/self/ns/pid")?;
+        unshare(CloneFlags::CLONE_NEWPID).map_err(step("process namespace"))?;
+        let anchor = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "--", "sleep", "infinity"])
+            .process_group(0)
+            .stdin(Stdio::null())
+            .spawn()
+            .map_err(|cause| LabError::Start { program: "setpriv".into(), cause });
+        setns(&outside, CloneFlags::CLONE_NEWPID).map_err(step("process namespace"))?;
+        let anchor = anchor?;
+        let inside = open_namespace(&format!("/proc/{}/ns/pid", anchor.id()))?;
+
         let work = PathBuf::from("/run/bootlace-lab");
         std::fs::create_dir(&work).map_err(|cause| LabError::File {
             what: "make",
             path: work.clone(),
             cause,
         })?;
-        let sandbox = Self { work, hosts: RefCell::default(), taps: Cell::new(0), thread_bound: PhantomData };
+        let sandbox = Self { work, anchor, inside, outside, taps: Cell::new(0), thread_bound: PhantomData };
         sandbox.make_bridge()?;
         Ok(sandbox)
     }
@@ -92,19 +112,33 @@ impl Sandbox {
         Ok(path)
     }
 
-    /// A command that runs at `place`, in a process group of its own, and is killed by the kernel when this thread
-    /// ends. Its PID stays the same through the programs it is wrapped in. Start it from this thread.
-    pub fn command(&self, place: Place<'_>, program: &str) -> Command {
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--"]);
-        if let Place::Host(name) = place {
-            command.args(["ip", "netns", "exec", name]);
-        }
+    /// A command that runs at `place`, in a process group of its own; to be started by [`Self::start`] or
+    /// [`Self::output`]. Its PID stays the same through `ip netns exec`.
+    pub fn command(&self, place: Place<'_>, program: impl AsRef<OsStr>) -> Command {
+        let mut command = match place {
+            Place::Net => Command::new(program),
+            Place::Host(name) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", name]).arg(program);
+                command
+            }
+        };
         // A shell opened by plain `su` has no sbin, where half of the network programs are.
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{path}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"));
-        command.arg(program).process_group(0).stdin(Stdio::null());
+        command.process_group(0).stdin(Stdio::null());
         command
+    }
+
+    /// Starts `command`. `name` is for messages.
+    pub fn start(&self, name: &str, command: &mut Command) -> Result<Process, LabError> {
+        let child = self.spawning(name, || command.spawn())?;
+        Ok(Process { name: name.to_owned(), child })
+    }
+
+    /// Runs `command` to its end. `name` is for messages.
+    pub fn output(&self, name: &str, command: &mut Command) -> Result<Output, LabError> {
+        self.spawning(name, || command.output())
     }
 
     /// Runs a short command to its end and returns what it wrote to stdout.
@@ -126,6 +160,28 @@ impl Sandbox {
             said: if said.is_empty() { output.status.to_string() } else { said },
         })
     }
+
+    /// Does `spawn` with children born inside the lab's process namespace.
+    fn spawning<T>(&self, name: &str, spawn: impl FnOnce() -> std::io::Result<T>) -> Result<T, LabError> {
+        let step = |cause: Errno| LabError::Namespaces { what: "process namespace", cause };
+        setns(&self.inside, CloneFlags::CLONE_NEWPID).map_err(step)?;
+        let result = spawn();
+        setns(&self.outside, CloneFlags::CLONE_NEWPID).map_err(step)?;
+        result.map_err(|cause| LabError::Start { program: name.to_owned(), cause })
+    }
+}
+
+impl Drop for Sandbox {
+    /// Ends whatever still runs inside, also what made itself a daemon.
+    fn drop(&mut self) {
+        // Both fail only when the anchor is gone already; waiting returns when the last process inside has ended.
+        let _ = self.anchor.kill();
+        let _ = self.anchor.wait();
+    }
+}
+
+fn open_namespace(path: &str) -> Result<File, LabError> {
+    File::open(path).map_err(|cause| LabError::File { what: "open", path: path.into(), cause })
 }
 
 /// A process of the lab. Dropping it ends it: SIGTERM to its group, a moment to tidy up, then SIGKILL.
@@ -136,12 +192,6 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command`, made by [`Sandbox::command`]. `name` is for messages.
-    pub fn start(name: &str, command: &mut Command) -> Result<Self, LabError> {
-        let child = command.spawn().map_err(|cause| LabError::Start { program: name.to_owned(), cause })?;
-        Ok(Self { name: name.to_owned(), child })
-    }
-
     /// Name for messages.
     pub fn name(&self) -> &str {
         &self.name

@@ -32,7 +32,7 @@ impl SiteDhcp {
             .args(["--dhcp-leasefile=/dev/null", "--log-dhcp", "--log-facility=-"])
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        let mut process = Process::start("dnsmasq", &mut command)?;
+        let mut process = sandbox.start("dnsmasq", &mut command)?;
         let failed = |cause| LabError::Start { program: "dnsmasq".into(), cause };
         let journal = match process.child().stderr.take() {
             Some(pipe) => Journal::follow(pipe, None).map_err(failed)?,
