@@ -1,6 +1,13 @@
 //! DHCP through the front door: `bootlace serve` in a network namespace, asked by real clients of Debian's
 //! packages and by crafted packets. Needs root, as every test that makes namespaces.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail loudly and is a shell"
+)]
+
 mod client;
 mod vlan;
 
@@ -35,7 +42,8 @@ fn dhclient_of_a_known_node_binds_and_reboots_with_the_same_address() {
     let script = sandbox.write("dhclient-script", "#!/bin/sh\nexit 0\n").unwrap();
     sandbox.run(Place::Net, &["chmod", "+x", script.to_str().unwrap()]).unwrap();
     let start = || {
-        let args = ["dhclient", "-4", "-d", "-1", "-cf", conf.to_str().unwrap(), "-lf", lease.to_str().unwrap()];
+        let args =
+            ["dhclient", "-4", "-d", "-1", "-cf", conf.to_str().unwrap(), "-lf", lease.to_str().unwrap()];
         let more = ["-pf", pid.to_str().unwrap(), "-sf", script.to_str().unwrap(), "eth0"];
         vlan.start_in("lc0", &[&args[..], &more[..]].concat())
     };
