@@ -1,5 +1,7 @@
 //! The first two nodes of the OpenCHAMI tutorial and some odd ones, for the tests of this folder.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail so")]
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
