@@ -526,6 +526,8 @@ mod tests {
         let (json, problems) = read(&bomb);
         assert!(json.is_none());
         assert_eq!(problems[0].code, Code::TooLarge);
+        let flat = format!("a: &a [{}]\nb: [{}]\n", "x,".repeat(10_000), "*a,".repeat(1000));
+        assert_eq!(read(&flat).1[0].code, Code::TooLarge);
         let (_, problems) = read("a: &a [*a]\n");
         assert!(problems[0].message.contains("inside of what it names"), "{problems:?}");
     }

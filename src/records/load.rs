@@ -4,11 +4,8 @@
 //! files whose kind it knows; [`Gathered`] is the same in steps, for `check`, which finds the kind out.
 
 use std::collections::HashSet;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use ipnet::Ipv4Net;
 
 use crate::config::file::{self, Written};
 use crate::config::source::Source;
@@ -22,10 +19,7 @@ use super::cross_checks::{self, Checked};
 use super::nodes_file::{self, NodesFile};
 use super::snapshot::Snapshot;
 
-pub use super::cross_checks::address_problems;
-
-/// One subnet as [`address_problems`] takes it: the network, the server's own address in it, the router.
-pub type ServedSubnet = (Ipv4Net, Ipv4Addr, Option<Ipv4Addr>);
+pub use super::addresses::{ServedSubnet, address_problems};
 
 /// Keys that decide what kind a file is; files of ours have about forty.
 const KEYS_LOOKED_AT: usize = 200;

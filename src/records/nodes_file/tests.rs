@@ -43,7 +43,7 @@ nodes:
   subrole: Worker
   netboot: no
   profile: gpu
-  options: {224: hello}
+  options: {224: {hex: '68'}}
   mode: proxy
   loader: /snp.efi
   extra: {rack: 7, tags: [a, b]}
