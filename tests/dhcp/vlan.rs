@@ -80,7 +80,7 @@ impl Vlan {
         words.extend(more.iter().map(|word| (*word).to_owned()));
         let mut command = self.sandbox.command(Place::Host("srv"), &words[0]);
         command.args(&words[1..]).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut process = Process::start("bootlace serve", &mut command).unwrap();
+        let mut process = self.sandbox.start("bootlace serve", &mut command).unwrap();
         let journal = Journal::follow(process.child().stderr.take().unwrap(), None).unwrap();
         journal.wait_for("ready", LIMIT, |entry| entry["event"] == "ready").unwrap();
         self.processes.borrow_mut().push(process);
@@ -116,7 +116,7 @@ impl Vlan {
     pub fn start_in(&self, host: &str, words: &[&str]) -> Process {
         let mut command = self.sandbox.command(Place::Host(host), words[0]);
         command.args(&words[1..]).stdout(Stdio::null()).stderr(Stdio::null());
-        Process::start(words[0], &mut command).unwrap()
+        self.sandbox.start(words[0], &mut command).unwrap()
     }
 
     /// Waits until a file contains `text`.
@@ -162,7 +162,7 @@ impl Vlan {
         command.args(["-n", "-i", "br0", "-s", "1600", "-U", "--immediate-mode", "-Z", "root", "-w", &name]);
         command.args(["udp", "port", "67", "or", "port", "68", "or", "port", "4011"]);
         command.stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut process = Process::start("tcpdump", &mut command).unwrap();
+        let mut process = self.sandbox.start("tcpdump", &mut command).unwrap();
         let said = Journal::follow(process.child().stderr.take().unwrap(), None).unwrap();
         let listening =
             |entry: &Value| entry["text"].as_str().is_some_and(|text| text.contains("listening on"));
