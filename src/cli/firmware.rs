@@ -293,7 +293,9 @@ fn say(line: &str) {
 }
 
 /// Runs a task that SIGINT and SIGTERM end in good order: its programs are stopped, its unfinished files removed.
-fn interruptibly<T>(task: impl FnOnce(Progress<'_>) -> Result<T, FirmwareError>) -> anyhow::Result<T> {
+pub(super) fn interruptibly<T>(
+    task: impl FnOnce(Progress<'_>) -> Result<T, FirmwareError>,
+) -> anyhow::Result<T> {
     let stop = Arc::new(AtomicBool::new(false));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)

@@ -102,8 +102,8 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 fn print_virt_install(args: VirtInstallArgs) -> anyhow::Result<ExitCode> {
     let snapshot = match &args.nodes {
-        Some(path) => records::load(&[path.clone()], &[])?,
-        None => records::built_in()?,
+        Some(path) => records::load(std::slice::from_ref(path), &[])?,
+        None => records::built_in(),
     };
     let node = records::find(&snapshot, Some(&args.node))?;
     let wish = Wish {
@@ -128,8 +128,8 @@ fn run_one(args: RunArgs) -> anyhow::Result<ExitCode> {
     };
     crate::lab::require_root()?;
     let mut printer = Printer { screen };
-    let supplies = supplies::fetch(&args.cache, args.firmware, args.assets, &mut |text| {
-        printer.show(Report::Said(text));
+    let supplies = super::firmware::interruptibly(|progress| {
+        supplies::fetch(&args.cache, args.firmware, args.assets, progress)
     })?;
     let plan = Plan {
         program: std::env::current_exe().context("cannot find the bootlace program itself")?,

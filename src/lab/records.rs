@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use crate::boot::resolve::resolve;
 use crate::client::Cpu;
-use crate::records::{BootFile, Node, Snapshot};
+use crate::config::source::Source;
+use crate::config::{Diagnostic, Findings, diagnostic, tree};
+use crate::records::{BootFile, Node, Snapshot, nodes_file};
 
 use super::LabError;
 use super::sandbox::Sandbox;
 
-/// nodes.yaml of the lab's own five nodes.
-pub const NODES: &str = include_str!("nodes.yaml");
+/// nodes.yaml of the lab's own five nodes: the example that users start from.
+pub const NODES: &str = include_str!("../../config/nodes.yaml");
 /// boot.yaml that boots the Debian installer.
 pub const BOOT: &str = include_str!("boot.yaml");
 /// The server's address with the lab's own records: the tutorial's.
@@ -42,61 +44,24 @@ impl Files {
     }
 }
 
-/// STANDIN
+/// Reads record files as `bootlace serve` does. `boot` may be empty.
 pub fn load(nodes: &[PathBuf], boot: &[PathBuf]) -> Result<Snapshot, LabError> {
-    let read = |path: &PathBuf| {
-        std::fs::read_to_string(path).map_err(|cause| LabError::File {
-            what: "read",
-            path: path.clone(),
-            cause,
-        })
-    };
-    let n: Vec<String> = nodes.iter().map(read).collect::<Result<_, _>>()?;
-    let b: Vec<String> = boot.iter().map(read).collect::<Result<_, _>>()?;
-    standin(&n.concat(), &b.concat())
+    let loaded = crate::records::load::load(nodes, boot, None, None);
+    // Warnings are `bootlace check`'s business.
+    let errors: Vec<Diagnostic> = loaded.diagnostics.into_iter().filter(Diagnostic::is_error).collect();
+    loaded.snapshot.ok_or_else(|| {
+        LabError::Records(format!("the records have errors:\n{}", diagnostic::render(&errors, false)))
+    })
 }
 
-/// The lab's own records.
-pub fn built_in() -> Result<Snapshot, LabError> {
-    standin(NODES, BOOT)
-}
-
-fn standin(nodes: &str, _boot: &str) -> Result<Snapshot, LabError> {
-    let value: serde_json::Value =
-        serde_yaml::from_str(nodes).map_err(|error| LabError::Records(error.to_string()))?;
-    let nodes = value["nodes"].as_array().cloned().unwrap_or_default();
-    let nodes = nodes
-        .iter()
-        .map(|node| Node {
-            name: node["name"].as_str().map(str::to_owned),
-            nics: vec![crate::records::Nic {
-                mac: node["interfaces"][0]["mac_addr"].as_str().unwrap_or_default().parse().unwrap(),
-                addresses: vec![
-                    node["interfaces"][0]["ip_addrs"][0]["ip_addr"]
-                        .as_str()
-                        .unwrap_or_default()
-                        .parse()
-                        .unwrap(),
-                ],
-            }],
-            netboot: true,
-            ..Node::default()
-        })
-        .collect();
-    let entry = crate::records::BootEntry {
-        name: "x".into(),
-        selectors: crate::records::Selectors { default: true, ..Default::default() },
-        arch: vec![],
-        kernel: BootFile::Asset("linux".into()),
-        initrd: Some(BootFile::Asset("initrd.gz".into())),
-        params: String::new(),
-        loader: None,
-        script: None,
-        priority: 0,
-        cloud_init: serde_json::Value::Null,
-        origin: Default::default(),
-    };
-    Ok(Snapshot::new(nodes, vec![entry]))
+/// The lab's own nodes.
+pub fn built_in() -> Snapshot {
+    let mut findings = Findings::default();
+    let source = Arc::new(Source::new("nodes.yaml", NODES.to_owned()));
+    let nodes = tree::parse(&source, &mut findings)
+        .map(|document| nodes_file::read(&document, &mut findings).nodes)
+        .unwrap_or_default();
+    Snapshot::new(nodes.into_iter().map(|(node, _)| node).collect(), Vec::new())
 }
 
 /// The node called `name`, or the first on record. An unknown name is answered with the nearest ones.
@@ -191,6 +156,15 @@ mod tests {
             }],
             ..Node::default()
         }
+    }
+
+    #[test]
+    fn the_built_in_nodes_are_the_five_of_the_tutorial() {
+        let records = built_in();
+        let labels: Vec<String> = records.nodes().iter().map(|node| node.label()).collect();
+        assert_eq!(labels, ["compute1", "compute2", "compute3", "compute4", "compute5"]);
+        assert_eq!(records.nodes()[4].nics[0].mac.to_string(), "52:54:00:be:ef:05");
+        assert_eq!(records.nodes()[4].ipv4_for(None), Some(Ipv4Addr::new(172, 16, 0, 5)));
     }
 
     #[test]

@@ -144,9 +144,7 @@ impl Tracker {
     fn stage_of(&self, entry: &Value) -> Option<Stage> {
         let field = |name: &str| entry[name].as_str();
         match field("event")? {
-            "dhcp" => {
-                field("reply").filter(|reply| reply.eq_ignore_ascii_case("offer")).map(|_| Stage::Offered)
-            }
+            "dhcp" => (entry["reply"]["type"] == "OFFER").then_some(Stage::Offered),
             "tftp" if field("outcome") == Some("sent") => loader(field("name")?),
             "http" if entry["status"].as_u64().is_some_and(|status| matches!(status, 200 | 206)) => {
                 let path = field("path")?.split('?').next();
@@ -193,8 +191,8 @@ mod tests {
         let script = json!({"event": "http", "mac": MAC, "what": "script", "status": 200,
             "path": "/boot/v1/bootscript?mac=52:54:00:be:ef:01"});
         let entries = [
-            (json!({"event": "dhcp", "mac": MAC, "reply": "OFFER"}), vec![Stage::Offered]),
-            (json!({"event": "dhcp", "mac": MAC, "reply": "OFFER"}), vec![]),
+            (json!({"event": "dhcp", "mac": MAC, "reply": {"type": "OFFER"}}), vec![Stage::Offered]),
+            (json!({"event": "dhcp", "mac": MAC, "reply": {"type": "OFFER"}}), vec![]),
             (json!({"event": "tftp", "mac": MAC, "name": "ipxe.efi", "outcome": "size-probe"}), vec![]),
             (
                 json!({"event": "tftp", "mac": MAC, "name": "ipxe.efi", "outcome": "sent"}),
@@ -223,7 +221,7 @@ mod tests {
 
     #[test]
     fn another_nodes_progress_is_not_ours() {
-        let entry = json!({"event": "dhcp", "mac": "52:54:00:be:ef:02", "reply": "OFFER"});
+        let entry = json!({"event": "dhcp", "mac": "52:54:00:be:ef:02", "reply": {"type": "OFFER"}});
         assert_eq!(tracker().journal(&entry), []);
     }
 

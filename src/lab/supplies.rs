@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::LabError;
+use crate::firmware::archive::STABLE;
+use crate::firmware::fetch::{self, Origin};
+use crate::firmware::{FirmwareError, Loaders, Progress, installer};
+
 use super::guest::Firmware;
 
 /// Where they are kept when nothing else is said.
@@ -13,28 +16,30 @@ pub const CACHE: &str = "/var/cache/bootlace/lab";
 pub struct Supplies {
     /// Asset folder with `linux` and `initrd.gz`.
     pub assets: PathBuf,
-    /// Folder with loaders, when the firmware needs one.
+    /// Folder with loaders, when there is one.
     pub loaders: Option<PathBuf>,
 }
 
-/// Fetches what is missing in `cache`. `assets` is the user's own folder in place of the installer.
+/// Fetches what is missing in `cache`: the installer into `installer/amd64`, unless `assets` is the user's own
+/// folder; loaders into `firmware`, when the guest's firmware loads one (a BIOS guest has iPXE in ROM).
 pub fn fetch(
     cache: &Path,
     firmware: Firmware,
     assets: Option<PathBuf>,
-    say: &mut dyn FnMut(String),
-) -> Result<Supplies, LabError> {
+    progress: Progress<'_>,
+) -> Result<Supplies, FirmwareError> {
     let assets = match assets {
         Some(folder) => folder,
-        None => installer(&cache.join("installer/amd64"), say)?,
+        None => {
+            let folder = cache.join("installer/amd64");
+            installer::fetch(&folder, "amd64", progress)?;
+            folder
+        }
     };
-    let loaders = match firmware {
-        Firmware::Bios => None,
-        Firmware::Uefi => Some(cache.join("firmware")),
-    };
-    Ok(Supplies { assets, loaders })
-}
-
-fn installer(_folder: &Path, _say: &mut dyn FnMut(String)) -> Result<PathBuf, LabError> {
-    Ok("/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64".into())
+    let folder = cache.join("firmware");
+    if firmware == Firmware::Uefi {
+        fetch::fetch(&folder, &Origin::Debian { suite: STABLE.to_owned() }, false, progress)?;
+    }
+    let there = Loaders::from_folder(&folder).is_ok_and(|(loaders, _)| !loaders.is_empty());
+    Ok(Supplies { assets, loaders: there.then_some(folder) })
 }
