@@ -402,7 +402,7 @@ impl Written {
                 .firmware
                 .clone()
                 .or(self.firmware)
-                .unwrap_or_else(|| FirmwareSource::Folder(default_firmware_folder())),
+                .unwrap_or_else(|| FirmwareSource::Folder(crate::firmware::default_folder())),
             http: flags
                 .http
                 .clone()
@@ -421,19 +421,6 @@ impl Written {
         let known = self.interfaces.iter().find(|interface| interface.name == name);
         known.cloned().unwrap_or_else(|| InterfaceSettings { name: name.to_owned(), ..Default::default() })
     }
-}
-
-/// Where `bootlace firmware fetch` puts loaders and `serve` looks for them: `/var/lib/bootlace/firmware`
-/// as root, else the user's data folder (XDG base directories).
-pub fn default_firmware_folder() -> PathBuf {
-    if nix::unistd::geteuid().is_root() {
-        return PathBuf::from("/var/lib/bootlace/firmware");
-    }
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_DATA_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
-        .unwrap_or_else(|| PathBuf::from("."))
-        .join("bootlace/firmware")
 }
 
 /// The problem of a second bootlace.yaml.
