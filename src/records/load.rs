@@ -182,7 +182,10 @@ impl Gathered {
             }
         };
         let Some(document) = tree::parse(&source, &mut self.findings) else { return };
-        let found = FileKind::of(&document.root);
+        // A file that only says `nodes:` and is given as node records is that, whatever the value looks like.
+        let only_nodes = matches!(&document.root.kind, Kind::Mapping(pairs)
+            if pairs.iter().all(|pair| matches!(pair.key.as_ref(), "nodes" | "bmcs")));
+        let found = FileKind::of(&document.root).filter(|_| !(kind == Some(FileKind::Nodes) && only_nodes));
         match (kind, found) {
             (Some(expected), Some(other)) if expected != other => self.wrong_kind(&document, expected, other),
             (Some(kind), _) | (None, Some(kind)) => {
