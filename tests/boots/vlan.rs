@@ -1,0 +1,164 @@
+//! The VLAN of a test: bootlace at 172.16.0.254 with the five nodes of the example, and what else it needs.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bootlace::config::Mode;
+use bootlace::lab::appliance::{Appliance, Journal, Service};
+use bootlace::lab::router::Router;
+use bootlace::lab::sandbox::{Place, Process, Sandbox};
+use bootlace::lab::site::SiteDhcp;
+use bootlace::lab::{AccelChoice, Firmware, Guest, Machine, records};
+use serde_json::Value;
+
+use crate::payload::{self, MARKER};
+
+/// Three times what emulation takes on a quiet machine, and once more for a busy one.
+pub const LIMIT: Duration = Duration::from_secs(240);
+pub const SERVER: &str = "172.16.0.254";
+/// Kernel parameters of the test's boot entry.
+pub const PARAMS: &str = "console=ttyS0 panic=-1 bootlace.test=yes";
+/// Enough for firmware, kernel and the tiny initial RAM disk.
+const MEMORY: u32 = 384;
+
+/// Held while machines run: one boot keeps a processor busy.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub struct Vlan {
+    // Ended in this order.
+    captures: Vec<Process>,
+    pub appliance: Appliance,
+    pub site: Option<SiteDhcp>,
+    _router: Router,
+    pub nodes: PathBuf,
+    pub sandbox: Sandbox,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Vlan {
+    /// bootlace in `mode`; in proxy mode with a site DHCP server on a host of its own.
+    pub fn start(mode: Mode) -> Self {
+        let _alone = alone();
+        let supplies = payload::supplies();
+        let sandbox = Sandbox::enter().expect("this test needs root");
+        let assets = payload::tiny(&sandbox, &supplies);
+        let nodes = sandbox.write("nodes.yaml", records::NODES).unwrap();
+        let boot = sandbox
+            .write(
+                "boot.yaml",
+                format!("{{hosts: [Default], kernel: linux, initrd: tiny.cpio, params: '{PARAMS}'}}\n"),
+            )
+            .unwrap();
+        let _router = Router::start(&sandbox, "router").unwrap();
+        let site = (mode == Mode::Proxy).then(|| {
+            sandbox.host("dhcp", Some("172.16.0.253/24")).unwrap();
+            let address = |last| Ipv4Addr::new(172, 16, 0, last);
+            SiteDhcp::start(&sandbox, "dhcp", address(100), address(199)).unwrap()
+        });
+        sandbox.host("srv", Some("172.16.0.254/24")).unwrap();
+        let service = Service {
+            program: Path::new(env!("CARGO_BIN_EXE_bootlace")),
+            mode,
+            nodes: nodes.clone(),
+            boot,
+            assets,
+            loaders: supplies.loaders,
+            more: Vec::new(),
+        };
+        let appliance = Appliance::start(&sandbox, "srv", &service, None).unwrap();
+        appliance.wait_ready(LIMIT).unwrap();
+        Self { captures: Vec::new(), appliance, site, _router, nodes, sandbox, _alone }
+    }
+
+    /// Switches on the machine of a node of the example.
+    pub fn boot(&self, node: &str, firmware: Firmware) -> Guest {
+        let node = records::find(&records::built_in(), Some(node)).unwrap();
+        let machine = Machine { memory: MEMORY, ..Machine::of(&node, firmware).unwrap() };
+        Guest::start(&self.sandbox, &machine, AccelChoice::Auto, 0, None).unwrap()
+    }
+
+    /// Waits for the marker of the tiny initial RAM disk and the machine's end; returns the kernel's command line.
+    pub fn command_line(&self, guest: &mut Guest) -> String {
+        guest.console.wait_for(&[MARKER], LIMIT).unwrap_or_else(|error| panic!("{error}\n{}", self.log()));
+        let status = guest.wait(LIMIT).expect("the machine switches itself off");
+        assert!(status.success(), "{status}");
+        let text = guest.console.text();
+        let line = text.lines().find(|line| line.contains(MARKER)).unwrap();
+        line.split_once(MARKER).unwrap().1.trim().to_owned()
+    }
+
+    /// The entry of the journal that says that a node's script was served.
+    pub fn script_served(&self, node: &str) -> Value {
+        self.entry(node, "script", |entry| entry["event"] == "http" && entry["what"] == "script")
+    }
+
+    /// The address from which `node` fetched its script.
+    pub fn address(&self, node: &str) -> Ipv4Addr {
+        let entry = self.script_served(node);
+        let peer: std::net::SocketAddrV4 = entry["peer"].as_str().unwrap().parse().unwrap();
+        *peer.ip()
+    }
+
+    /// Waits for an entry of the journal about `node`.
+    pub fn entry(&self, node: &str, awaited: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let wanted = |entry: &Value| entry["node"] == node && wanted(entry);
+        let found = self.appliance.journal.wait_for(&format!("{awaited} of {node}"), LIMIT, wanted);
+        found.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    pub fn log(&self) -> String {
+        let entries = self.appliance.journal.entries();
+        entries.iter().map(|entry| format!("{entry}\n")).collect()
+    }
+
+    /// Starts to capture what bootlace's host sees and sends; returns the file.
+    pub fn capture(&mut self) -> PathBuf {
+        let file = self.sandbox.work().join("capture.pcap");
+        let mut command = self.sandbox.command(Place::Net, "tcpdump");
+        command.args(["-n", "-i", "p-srv", "-s", "1600", "-U", "--immediate-mode", "-Z", "root", "-w"]);
+        // Not the bulk of kernel and initrd.
+        command.arg(&file).args(["udp", "or", "(tcp", "and", "greater", "80", "and", "less", "600)"]);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut process = self.sandbox.start("tcpdump", &mut command).unwrap();
+        let said = Journal::follow(process.child().stderr.take().unwrap(), None).unwrap();
+        let listens = |entry: &Value| entry["text"].as_str().is_some_and(|text| text.contains("listening"));
+        said.wait_for("listening", LIMIT, listens).unwrap();
+        self.captures.push(process);
+        file
+    }
+
+    /// Ends the captures, so that their files are complete.
+    pub fn end_captures(&mut self) {
+        for process in &mut self.captures {
+            process.stop();
+        }
+    }
+
+    /// Rows of the fields that tshark finds in the packets that match `filter`.
+    pub fn tshark(&self, file: &Path, filter: &str, fields: &[&str]) -> Vec<Vec<String>> {
+        let mut command = vec!["tshark", "-n", "-r", file.to_str().unwrap(), "-Y", filter, "-T", "fields"];
+        for field in fields {
+            command.extend(["-e", field]);
+        }
+        let text = self.sandbox.run(Place::Net, &command).unwrap();
+        text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
+    }
+}
+
+/// Waits until `condition` holds; false after the limit.
+pub fn eventually(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let start = Instant::now();
+    while start.elapsed() < limit {
+        if condition() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    condition()
+}
