@@ -16,7 +16,7 @@ use crate::journal::log::LogFormat;
 use super::diagnostic::{Code, Diagnostic, Findings, Severity, quoted};
 use super::settings::{
     FirmwareSource, HTTP_PORT, HostnameSource, HttpListen, InterfaceSettings, Knobs, LEASE, Mode,
-    NoBootEntry, Profile, Settings, SubnetSettings, Transport,
+    NoBootEntry, Profile, RASPBERRY_PI_MENU, Settings, SubnetSettings, Transport,
 };
 use super::source::Source;
 use super::table::{KeyPath, Table, Unknown};
@@ -24,7 +24,7 @@ use super::tree::{self, Document, Kind};
 use super::values::{self, KNOB_KEYS};
 
 /// Keys of bootlace.yaml besides the wire knobs.
-pub const KEYS: [&str; 13] = [
+pub const KEYS: [&str; 14] = [
     "mode",
     "interfaces",
     "nodes",
@@ -37,6 +37,7 @@ pub const KEYS: [&str; 13] = [
     "no_boot_entry",
     "subnets",
     "profiles",
+    "raspberry_pi_menu",
     "log_format",
 ];
 /// Keys of an item of `interfaces:` besides the wire knobs.
@@ -44,7 +45,7 @@ pub const INTERFACE_KEYS: [&str; 4] = ["name", "mode", "address", "transport"];
 /// Keys of an item of `subnets:` besides the wire knobs.
 pub const SUBNET_KEYS: [&str; 6] = ["subnet", "router", "dns", "domain", "lease", "options"];
 /// Keys of a profile besides the wire knobs.
-pub const PROFILE_KEYS: [&str; 3] = ["loader", "script", "options"];
+pub const PROFILE_KEYS: [&str; 4] = ["loader", "script", "installer", "options"];
 
 /// What the command line says. `None`: nothing.
 #[derive(Clone, Debug, Default)]
@@ -98,6 +99,8 @@ pub struct Written {
     pub subnets: Vec<SubnetSettings>,
     /// `profiles`
     pub profiles: BTreeMap<String, Profile>,
+    /// `raspberry_pi_menu`
+    pub raspberry_pi_menu: Option<String>,
     /// `log_format`
     pub log_format: Option<LogFormat>,
     /// Wire knobs at the top level.
@@ -179,6 +182,7 @@ pub fn interpret(document: &Document<'_>, findings: &mut Findings) -> Written {
         &[("name", HostnameSource::Name), ("nid", HostnameSource::Nid), ("xname", HostnameSource::Xname)],
     );
     written.log_format = table.choice("log_format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+    written.raspberry_pi_menu = raspberry_pi_menu(&mut table);
     written.no_boot_entry = table.choice(
         "no_boot_entry",
         &[("auto", NoBootEntry::Auto), ("silent", NoBootEntry::Silent), ("wait", NoBootEntry::Wait)],
@@ -340,6 +344,18 @@ fn subnet_of(table: &mut Table<'_, '_>, seen: &mut HashSet<Ipv4Net>) -> Option<I
     Some(net)
 }
 
+/// The text goes into one PXE menu item, beside 15 bytes of option 43's 255 [P4].
+fn raspberry_pi_menu(table: &mut Table<'_, '_>) -> Option<String> {
+    let text = table.text("raspberry_pi_menu")?;
+    if !(1..=200).contains(&text.value.len()) || !text.value.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+        table
+            .error(Code::WrongValue, text.span, "raspberry_pi_menu", "needs 1 to 200 printable ASCII characters")
+            .advise("write what the EEPROM's PXE_OPTION43 says; leave the key away for 'Raspberry Pi Boot'");
+        return None;
+    }
+    Some(text.value.to_owned())
+}
+
 fn profiles(table: &mut Table<'_, '_>) -> BTreeMap<String, Profile> {
     let mut profiles = BTreeMap::new();
     let Some(value) = table.value("profiles") else { return profiles };
@@ -356,6 +372,7 @@ fn profiles(table: &mut Table<'_, '_>) -> BTreeMap<String, Profile> {
         let profile = Profile {
             loader: values::served_name(&mut inner, "loader"),
             script: values::served_name(&mut inner, "script"),
+            installer: values::served_name(&mut inner, "installer"),
             options: values::options(&mut inner),
             knobs: values::knobs(&mut inner),
         };
@@ -412,6 +429,7 @@ impl Written {
             no_boot_entry: self.no_boot_entry.unwrap_or_default(),
             subnets: self.subnets,
             profiles: self.profiles,
+            raspberry_pi_menu: self.raspberry_pi_menu.unwrap_or_else(|| RASPBERRY_PI_MENU.to_owned()),
             log_format: flags.log_format.or(self.log_format).unwrap_or_default(),
             knobs: self.knobs,
         }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use ipnet::Ipv4Net;
 
-use crate::client::Client;
+use crate::client::{Client, Kind};
 use crate::config::{Knobs, Mode};
+use crate::dhcp::catalogue::print::escaped;
 use crate::dhcp::{MessageType, Packet, Reply, code};
 use crate::link::delivery::{Delivery, Port, delivery};
 use crate::records::{Mac, Node, Snapshot};
@@ -161,6 +162,9 @@ fn verdict(
         // A boot server is asked by REQUEST or INFORM (PXE 2.1; [X2]).
         Port::Pxe => matches!(message, MessageType::Request | MessageType::Inform),
     };
+    if message == MessageType::Inform && request.client.kind == Kind::AppleBsdp {
+        return Err(Reason::AppleBsdp);
+    }
     if !answered {
         return Err(Reason::MessageType);
     }
@@ -175,15 +179,21 @@ fn verdict(
     }
 }
 
-/// Finds the record, MAC first, then UUID in both byte orders (spec 2.4), and says which key matched.
+/// Finds the record, MAC first, then UUID in both byte orders, then option 61 as it is (spec 2.4), and says which
+/// key matched.
 fn find_node(request: &Request<'_>, records: &Snapshot, trail: &mut Trail) -> Option<Arc<Node>> {
     if !request.packet.is_request() {
         return None;
     }
     let client = request.client;
     let by_mac = client.mac.and_then(|mac| Some((records.by_mac(mac)?, format!("mac {mac}"))));
+    let by_id = || {
+        let id = request.packet.options.get(code::CLIENT_ID)?;
+        Some((records.by_client_id(id)?, format!("client id {}", escaped(id))))
+    };
     let (node, key) = by_mac
-        .or_else(|| client.uuid.and_then(|uuid| Some((records.by_uuid(uuid)?, format!("uuid {uuid}")))))?;
+        .or_else(|| client.uuid.and_then(|uuid| Some((records.by_uuid(uuid)?, format!("uuid {uuid}")))))
+        .or_else(by_id)?;
     trail.step(format!("node {} by {key}", node.label()));
     Some(Arc::clone(node))
 }

@@ -10,6 +10,7 @@ use crate::records::Node;
 use crate::world::World;
 
 use super::decide::{Request, Trail};
+use super::other_firmware::Form;
 use super::target::Target;
 
 /// Option 43 that says "use the file name, skip discovery" (spec 6.2), end included.
@@ -57,7 +58,15 @@ pub(super) fn boot_data(
     let server = request.arrival.address;
     reply.siaddr = server;
     reply.sname = server.to_string();
+    if target.form == Form::NextServer {
+        // U-Boot reads the header only and stumbles over options it does not know.
+        reply.file.clone_from(&target.file);
+        return;
+    }
     reply.set(code::TFTP_SERVER, server.to_string());
+    if target.file.is_empty() {
+        return;
+    }
     let fits = target.file.len() < 128;
     if fits {
         reply.file.clone_from(&target.file);

@@ -5,6 +5,7 @@
 
 pub mod decide;
 mod fields;
+mod other_firmware;
 mod proxy;
 pub mod reason;
 mod reservation;

@@ -47,6 +47,7 @@ reasons! {
     BootpNotServed, "bootp-not-served", "plain BOOTP is not served";
     Dhcpv6NotServed, "dhcpv6-not-served", "DHCPv6 is not served";
     NoOwnAddress, "no-own-address", "the interface has no IPv4 address to name as server";
+    AppleBsdp, "apple-bsdp", "Apple's boot server discovery is not served";
     NotYourFile, "not-your-file", "per-node files go only to their node";
     UnknownPeer, "unknown-peer", "the asking address belongs to no known node";
     OutsideFolder, "outside-folder", "the path leaves the served folders";

@@ -16,7 +16,7 @@ use crate::world::World;
 
 use super::decide::{Fact, Request, Trail};
 use super::target::target;
-use super::{Reason, Seen, fields, proxy};
+use super::{Reason, Seen, fields, other_firmware, proxy};
 
 /// 175.176 (no-pxedhcp) = 1: iPXE neither waits for nor listens to proxies [X5].
 const NO_PXEDHCP: [u8; 3] = [176, 1, 1];
@@ -170,6 +170,9 @@ fn boot(
         }
     };
     fields::boot_data(reply, request, &target, knobs, trail);
+    if other_firmware::fill(reply, &target, world, trail) {
+        return Ok(());
+    }
     let uefi = target.arch.is_some_and(|arch| arch.is_uefi());
     if request.client.class == Class::Http {
         reply.set(code::VENDOR_CLASS, *b"HTTPClient");

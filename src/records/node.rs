@@ -62,6 +62,8 @@ pub struct Node {
     pub uuid: Option<Uuid>,
     /// System serial number.
     pub serial: Option<String>,
+    /// Option 61 as the node sends it, matched byte by byte.
+    pub client_id: Option<Vec<u8>>,
     /// Processor, or forced architecture code.
     pub arch: Option<NodeArch>,
     /// Role, `Compute` where nothing is said (OpenCHAMI's default).
@@ -78,6 +80,8 @@ pub struct Node {
     pub mode: Option<Mode>,
     /// Name of the first file in place of the architecture's default.
     pub loader: Option<String>,
+    /// Installer for an ONIE switch: a URL or a file of the asset folder.
+    pub installer: Option<String>,
     /// Wire knobs of this node.
     pub knobs: Knobs,
     /// Groups it is a member of.

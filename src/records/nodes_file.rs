@@ -28,8 +28,21 @@ pub const NEW_KEYS: [&str; 6] = ["name", "nid", "xname", "bmc", "groups", "inter
 pub const OLD_KEYS: [&str; 10] =
     ["name", "nid", "xname", "group", "groups", "interfaces", "bmc_mac", "bmc_ip", "bmc_fqdn", "bmc_xname"];
 /// Keys of ours in both forms, besides the wire knobs.
-pub const OUR_KEYS: [&str; 11] =
-    ["uuid", "serial", "arch", "role", "subrole", "netboot", "profile", "options", "mode", "loader", "extra"];
+pub const OUR_KEYS: [&str; 13] = [
+    "uuid",
+    "serial",
+    "client_id",
+    "arch",
+    "role",
+    "subrole",
+    "netboot",
+    "profile",
+    "options",
+    "mode",
+    "loader",
+    "installer",
+    "extra",
+];
 /// Keys of an item of `bmcs:`.
 pub const BMC_KEYS: [&str; 5] = ["name", "xname", "mac", "ip", "fqdn"];
 const INTERFACE_KEYS: [&str; 2] = ["mac_addr", "ip_addrs"];
@@ -277,6 +290,7 @@ impl Reader {
             nics,
             uuid: uuid.map(|uuid| uuid.value),
             serial: owned(serial),
+            client_id: client_id(table),
             arch: arch(table),
             role: owned(table.text("role")),
             subrole: owned(table.text("subrole")),
@@ -285,6 +299,7 @@ impl Reader {
             options: values::options(table),
             mode: values::mode(table),
             loader: values::served_name(table, "loader"),
+            installer: values::served_name(table, "installer"),
             knobs: values::knobs(table),
             groups: self.groups(table),
             extra: extra(table),
@@ -369,7 +384,10 @@ impl Reader {
     /// A node is found on the wire by MAC, UUID or serial number, and named by a person by name or xname.
     fn identity(&self, table: &mut Table<'_, '_>, node: &Node) {
         let head = table.span;
-        let wire = !node.nics.is_empty() || node.uuid.is_some_and(Uuid::identifies) || node.serial.is_some();
+        let wire = !node.nics.is_empty()
+            || node.uuid.is_some_and(Uuid::identifies)
+            || node.serial.is_some()
+            || node.client_id.is_some();
         // A wrong value was reported already; it is not reported a second time as missing.
         let wrong_uuid = node.uuid.is_none() && !table.absent("uuid");
         let wrong_serial = node.serial.is_none() && !table.absent("serial");
@@ -386,6 +404,29 @@ impl Reader {
             table
                 .warning(Code::MissingXname, head, "xname", format!("{} has no xname", node.label()))
                 .advise("OpenCHAMI's services know a node by its xname, such as x1000c0s0b0n0");
+        }
+    }
+}
+
+/// Option 61 of a node: a text, or `{hex: "01aabb"}`.
+fn client_id(table: &mut Table<'_, '_>) -> Option<Vec<u8>> {
+    let (value, span) = table.value("client_id").map(|value| (value.to_json(), value.span))?;
+    // A text is sent as type 0 (RFC 2132, 9.14); as bare bytes, too, by clients that know no types.
+    let bytes = match &value {
+        serde_json::Value::String(text) => Some(text.as_bytes().to_vec()),
+        serde_json::Value::Object(map) if map.len() == 1 => {
+            crate::dhcp::catalogue::parse_option("61", &value).ok().map(|option| option.value)
+        }
+        _ => None,
+    };
+    // RFC 2132, 9.14: at least two bytes.
+    match bytes {
+        Some(bytes) if (2..=255).contains(&bytes.len()) => Some(bytes),
+        _ => {
+            table
+                .error(Code::WrongValue, span, "client_id", "client_id needs 2 to 255 bytes of option 61")
+                .advise("write a text, or {hex: \"ff00112233\"}");
+            None
         }
     }
 }

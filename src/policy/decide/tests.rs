@@ -10,6 +10,8 @@ use crate::dhcp::reply::limit;
 use crate::firmware::{Loader, Loaders};
 use crate::records::{BootEntry, BootFile, Nic, Selectors};
 
+mod architectures;
+
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const OTHER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const RESERVED: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 5);
@@ -64,6 +66,7 @@ fn settings() -> Settings {
         no_boot_entry: NoBootEntry::Auto,
         subnets: Vec::new(),
         profiles: BTreeMap::new(),
+        raspberry_pi_menu: "Raspberry Pi Boot".to_owned(),
         log_format: Default::default(),
         knobs: Knobs::default(),
     }
