@@ -144,7 +144,7 @@ fn http(event: &HttpEvent) -> String {
     let mut line = format!("http {} > {}", event.peer, event.local);
     who(&mut line, event.node.as_deref(), event.mac.map(|mac| mac.to_string()));
     let _ = write!(line, ": {} {} -> {} {}", event.method, event.path, event.status, event.what);
-    if event.bytes < event.size {
+    if event.bytes < event.size && event.method != "HEAD" {
         let _ = write!(line, ", the client left after {} of {} bytes", event.bytes, event.size);
     } else {
         let _ = write!(line, ", {} bytes", event.bytes);
