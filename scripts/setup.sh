@@ -7,17 +7,16 @@
 #   scripts/setup.sh test     and the clients and servers of the tests
 #
 # No daemon starts on the machine's network: packages without services are taken where Debian has them (dnsmasq-base,
-# not dnsmasq), and while packages are installed a policy-rc.d refuses the start of services. One that the
-# machine already has is left as it is.
+# not dnsmasq), while packages are installed a policy-rc.d refuses the start of services (one that the machine already
+# has is left as it is), and a libvirt that comes with us is not started at the next boot either.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 build=(ca-certificates gcc libc6-dev make)
 lab=(cpio debian-archive-keyring dnsmasq-base ethtool ipxe-qemu iproute2 ovmf procps qemu-system-x86 seabios
     tcpdump util-linux)
-# libvirt-daemon comes without the network definitions of libvirt-daemon-system: it could start no DHCP server.
-test=(atftp busybox-static curl isc-dhcp-client libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu
-    tftp-hpa tshark udhcpc virtinst xz-utils)
+test=(atftp busybox-static curl isc-dhcp-client libvirt-clients libvirt-daemon-system tftp-hpa tshark udhcpc
+    virtinst xz-utils)
 # Taken where the release has them.
 optional=(vagrant vagrant-libvirt)
 
@@ -112,7 +111,8 @@ candidate() {
     LC_ALL=C apt-cache policy "$1" | sed -n 's/^  Candidate: \(.*\)/\1/p' | grep -v '(none)' || true
 }
 
-apt_options=(-y --no-install-recommends -o DPkg::Lock::Timeout=300)
+# A question about a changed configuration file is answered with the machine's own.
+apt_options=(-y --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold)
 
 # Installs the arguments.
 install() {
@@ -154,6 +154,13 @@ if [ ${#extras[@]} -gt 0 ]; then
 fi
 if [ ${#wanted[@]} -gt 0 ]; then
     install "${wanted[@]}"
+fi
+# The tests start a libvirt of their own, in namespaces. One that was here before is the machine's, and stays as it is.
+if [[ " ${wanted[*]} " == *" libvirt-daemon-system "* ]] && command -v systemctl >/dev/null; then
+    mapfile -t units < <(systemctl list-unit-files --no-legend --state=enabled 'libvirt*' 'virt*' | cut -d ' ' -f 1)
+    if [ ${#units[@]} -gt 0 ]; then
+        as_root systemctl --quiet disable "${units[@]}" || say "could not disable: ${units[*]}"
+    fi
 fi
 
 # --- Rust -----------------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 //! The first two nodes of the OpenCHAMI tutorial and some odd ones, for the tests of this folder.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail so")]
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,6 +33,7 @@ pub fn settings() -> Settings {
         no_boot_entry: NoBootEntry::Auto,
         subnets: Vec::new(),
         profiles: Default::default(),
+        log_format: Default::default(),
         knobs: Knobs::default(),
     }
 }
@@ -64,6 +67,7 @@ pub fn entry(name: &str, macs: &[u8]) -> BootEntry {
         loader: None,
         script: None,
         priority: 0,
+        cloud_init: serde_json::Value::Null,
         origin: Origin::default(),
     }
 }

@@ -346,6 +346,19 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_names_every_variable_and_its_example_works() {
+        let text = include_str!("../../docs/scripts.md");
+        for variable in variables() {
+            assert!(text.contains(&format!("`{variable}`")), "docs/scripts.md lacks {variable}");
+        }
+        let (_, example) = text.split_once("An example, `gpu.ipxe`").unwrap();
+        let lines = example.lines().skip_while(|line| !line.starts_with("    "));
+        let source: Vec<&str> = lines.map_while(|line| line.strip_prefix("    ")).collect();
+        assert!(source.len() > 10);
+        assert_eq!(Templates::default().add(Path::new("gpu"), "gpu", source.join("\n")), []);
+    }
+
+    #[test]
     fn a_users_file_replaces_the_built_in_one_and_others_can_be_named() {
         let templates = with("exit.ipxe", "#!ipxe\necho mine {{ message }}\n").unwrap();
         let values = Values { message: "m".to_owned(), ..Values::default() };

@@ -1,6 +1,6 @@
 //! `bootlace firmware`: fetch, list and verify boot loaders.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -148,8 +148,11 @@ struct List<'a> {
 
 fn run_list(args: ListArgs) -> anyhow::Result<ExitCode> {
     let folder = args.dir.unwrap_or_else(default_folder);
-    // A folder that is not there yet holds no loader; the list says so row by row.
-    let (loaders, problems) = Loaders::from_folder(&folder).unwrap_or_default();
+    let (loaders, problems) = match Loaders::from_folder(&folder) {
+        // A folder that is not there yet holds no loader; the list says so row by row.
+        Err(FirmwareError::Folder { cause, .. }) if cause.kind() == ErrorKind::NotFound => Default::default(),
+        read => read?,
+    };
     let record = Record::read(&folder).ok();
     let rows: Vec<Row> = ARCHITECTURES.iter().map(|row| describe(row, &loaders, record.as_ref())).collect();
     let source = record.as_ref().map(|record| &record.source);
@@ -280,9 +283,7 @@ fn json(value: &impl Serialize) -> anyhow::Result<String> {
 /// Writes a result. A reader that went away (`| head`) wants no more and is no failure.
 fn print(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(cause).context("cannot write the result")
-        }
+        Err(cause) if cause.kind() != ErrorKind::BrokenPipe => Err(cause).context("cannot write the result"),
         _ => Ok(()),
     }
 }

@@ -144,7 +144,7 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
     let transports: Vec<_> = listeners.iter().map(Listener::transport).collect();
     let tftp_server = {
         let _in_runtime = for_tftp.enter();
-        tftp::bind(interfaces.iter().map(tftp_listen).collect())?
+        bind_tftp(&interfaces)?
     };
     let addresses = http_addresses(&world.settings, &interfaces);
     let http_listeners = {
@@ -175,7 +175,7 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
             let ended = for_tftp.block_on(tftp_server.run(
                 current,
                 peers,
-                |event| journal.note(Event::Tftp(event)),
+                move |event| journal.note(Event::Tftp(event)),
                 stopped,
             ));
             report_end(ended.map_err(anyhow::Error::from), &failed);
@@ -235,11 +235,24 @@ async fn until_signal(
     }
 }
 
-fn tftp_listen(interface: &Interface) -> tftp::Listen {
-    tftp::Listen {
+/// The served interfaces, and loopback: who tries `tftp OUR_ADDRESS` on this very machine asks over that.
+/// Another TFTP server there is no reason not to start.
+fn bind_tftp(interfaces: &[Interface]) -> Result<tftp::Server, tftp::TftpError> {
+    let listen = |interface: &Interface| tftp::Listen {
         interface: interface.name.to_string(),
         address: interface.address,
         mtu: interface.mtu.into(),
+    };
+    let served = || interfaces.iter().map(listen).collect::<Vec<_>>();
+    let loopback = interfaces.first().filter(|_| interfaces.iter().all(|interface| &*interface.name != "lo"));
+    let with_loopback = loopback.map(|first| {
+        let mut all = served();
+        all.push(tftp::Listen { interface: "lo".to_owned(), ..listen(first) });
+        tftp::bind(all)
+    });
+    match with_loopback {
+        Some(Ok(server)) => Ok(server),
+        _ => tftp::bind(served()),
     }
 }
 

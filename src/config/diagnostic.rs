@@ -14,6 +14,8 @@ use super::source::{Place, Source, Span};
 
 /// Diagnostics of one code that are shown in full as text; JSON has them all.
 const SHOWN_PER_CODE: usize = 100;
+/// Problems that are kept: a file made to be wrong in every byte must not exhaust memory.
+const KEPT_MAX: usize = 200_000;
 /// Longest part of a source line that is kept, characters: a JSON file may be one line of megabytes.
 const EXCERPT_MAX: usize = 160;
 
@@ -55,6 +57,7 @@ macro_rules! codes {
 codes! {
     CannotRead, "cannot-read", "the file or folder cannot be read";
     TooLarge, "too-large", "the file is larger than what is read, or expands to more";
+    TooMany, "too-many", "more problems, or more of something, than are looked at";
     Binary, "binary", "the file is no text";
     NotUtf8, "not-utf8", "the file is text in another encoding than UTF-8";
     ControlCharacter, "control-character", "a control character where text is needed";
@@ -257,6 +260,10 @@ impl Diagnostic {
 #[derive(Debug, Default)]
 pub struct Findings {
     list: Vec<Diagnostic>,
+    /// The last problem that was counted only.
+    unkept: Option<Diagnostic>,
+    unkept_count: usize,
+    errors: bool,
 }
 
 impl Findings {
@@ -272,19 +279,39 @@ impl Findings {
 
     /// Notes a problem.
     pub fn add(&mut self, problem: Diagnostic) -> &mut Diagnostic {
+        self.errors |= problem.is_error();
         let at = self.list.len();
+        if at >= KEPT_MAX {
+            self.unkept_count += 1;
+            return self.unkept.insert(problem);
+        }
         self.list.push(problem);
         &mut self.list[at]
     }
 
+    /// Adds what another collector has.
+    pub fn append(&mut self, more: Self) {
+        for problem in more.list {
+            self.add(problem);
+        }
+        self.errors |= more.errors;
+        self.unkept_count += more.unkept_count;
+        self.unkept = more.unkept.or(self.unkept.take());
+    }
+
     /// True when something is an error.
     pub fn has_errors(&self) -> bool {
-        self.list.iter().any(Diagnostic::is_error)
+        self.errors
     }
 
     /// The problems, file by file in the order of the places, each once.
     pub fn into_list(self) -> Vec<Diagnostic> {
         let mut list = self.list;
+        if let Some(last) = self.unkept {
+            let message = format!("{} more problems are not listed", self.unkept_count);
+            let severity = if self.errors { Severity::Error } else { Severity::Warning };
+            list.push(Diagnostic::of_file(severity, Code::TooMany, &last.file, message));
+        }
         let mut files: HashMap<Arc<PathBuf>, usize> = HashMap::new();
         for problem in &list {
             let next = files.len();
@@ -302,14 +329,19 @@ impl Findings {
 }
 
 /// Text that a user or file wrote, made safe and short for a message: control characters escaped.
-pub fn quoted(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     const MAX: usize = 80;
     let mut short: String = text.chars().take(MAX).flat_map(char::escape_debug).collect();
     if text.chars().nth(MAX).is_some() {
         short.push('…');
     }
     // escape_debug also escapes quotes; in a message they read better plain.
-    format!("'{}'", short.replace("\\\"", "\"").replace("\\'", "'"))
+    short.replace("\\\"", "\"").replace("\\'", "'")
+}
+
+/// The same in quotes.
+pub fn quoted(text: &str) -> String {
+    format!("'{}'", shown(text))
 }
 
 /// All problems as text, each with its source line and a caret; at most a hundred of each kind.
@@ -381,20 +413,25 @@ fn place<'a>(
 /// Cuts out the line of `span`, or the part of a long line around it.
 fn excerpt(source: &Source, span: Span) -> Excerpt {
     let (line_start, line) = source.line_text(source.line(span.start));
-    let start = line.floor_char_boundary((span.start.saturating_sub(line_start) as usize).min(line.len()));
-    let end = (span.end.max(span.start).saturating_sub(line_start) as usize).clamp(start, line.len());
-    let end = line.ceil_char_boundary(end);
+    let in_line = |at: u32| (at.saturating_sub(line_start) as usize).min(line.len());
+    let start = char_start(line, in_line(span.start));
+    let end = char_start(line, in_line(span.end)).max(start);
     let (from, to) = if line.len() <= EXCERPT_MAX {
         (0, line.len())
     } else {
-        let from = line.floor_char_boundary(start.saturating_sub(EXCERPT_MAX / 3));
-        (from, line.floor_char_boundary((from + EXCERPT_MAX).min(line.len())))
+        let from = char_start(line, start.saturating_sub(EXCERPT_MAX / 3));
+        (from, char_start(line, (from + EXCERPT_MAX).min(line.len())))
     };
     let cut_front = if from > 0 { "…" } else { "" };
     let cut_back = if to < line.len() { "…" } else { "" };
     let text = format!("{cut_front}{}{cut_back}", &line[from..to]);
     let shift = |at: usize| at.clamp(from, to) - from + cut_front.len();
     Excerpt { underlined: (shift(start), shift(end)), shortened: to - from < line.len(), text }
+}
+
+/// The start of the character that byte `at` belongs to.
+fn char_start(text: &str, at: usize) -> usize {
+    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 #[cfg(test)]

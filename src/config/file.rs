@@ -3,7 +3,7 @@
 //! Every key is optional and every default safe: mode `proxy`, known nodes only. A flag wins over the
 //! file. Paths of the file are relative to the file, paths on flags to the working directory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -160,9 +160,10 @@ pub fn interpret(document: &Document<'_>, findings: &mut Findings) -> Written {
         let items = table.one_or_more("http");
         let texts = table.texts("http", items);
         let mut listeners: Vec<HttpListen> = Vec::new();
+        let mut seen = HashSet::new();
         for text in texts {
-            match text.value.parse() {
-                Ok(listen) if listeners.contains(&listen) => {
+            match text.value.parse::<HttpListen>() {
+                Ok(listen) if !seen.insert(listen.to_string()) => {
                     table.error(Code::WrongValue, text.span, "http", format!("{listen} is listed twice"));
                 }
                 Ok(listen) => listeners.push(listen),
@@ -213,6 +214,7 @@ fn existing_folder(table: &mut Table<'_, '_>, key: &str, folder: &Path) -> Optio
 fn interfaces(table: &mut Table<'_, '_>) -> Vec<InterfaceSettings> {
     let path = KeyPath::Key(table.path(), "interfaces");
     let mut interfaces: Vec<InterfaceSettings> = Vec::new();
+    let mut seen = HashSet::new();
     for (index, item) in table.one_or_more("interfaces").iter().enumerate() {
         // The plain name is enough where nothing else is to say.
         let (interface, span) = if let Kind::Scalar { .. } = item.kind {
@@ -254,7 +256,7 @@ fn interfaces(table: &mut Table<'_, '_>) -> Vec<InterfaceSettings> {
         if name.len() > 15 || name.contains(['/', ' ', ':']) {
             let message = format!("{} cannot be an interface's name", quoted(name));
             table.error(Code::WrongValue, span, "interfaces", message).advise("see `ip link` for the names");
-        } else if !name.is_empty() && interfaces.iter().any(|other| other.name == *name) {
+        } else if !name.is_empty() && !seen.insert(name.clone()) {
             let message = format!("interface {name} is listed twice");
             table.error(Code::WrongValue, span, "interfaces", message);
         }
@@ -266,11 +268,12 @@ fn interfaces(table: &mut Table<'_, '_>) -> Vec<InterfaceSettings> {
 fn subnets(table: &mut Table<'_, '_>) -> Vec<SubnetSettings> {
     let path = KeyPath::Key(table.path(), "subnets");
     let mut subnets: Vec<SubnetSettings> = Vec::new();
+    let mut seen = HashSet::new();
     for (index, item) in table.list("subnets").iter().enumerate() {
         let path = KeyPath::Item(&path, index);
         let Some(mut inner) = table.open_child(item, &path) else { continue };
         inner.unknown_keys(&[&SUBNET_KEYS[..], &KNOB_KEYS[..]].concat(), Unknown::Refuse);
-        let net = subnet_of(&mut inner, &subnets);
+        let net = subnet_of(&mut inner, &mut seen);
         let router = inner.parsed::<Ipv4Addr>("router");
         if let (Some(net), Some(router)) = (net, router)
             && !is_host(net, router.value)
@@ -309,7 +312,7 @@ fn subnets(table: &mut Table<'_, '_>) -> Vec<SubnetSettings> {
     subnets
 }
 
-fn subnet_of(table: &mut Table<'_, '_>, others: &[SubnetSettings]) -> Option<Ipv4Net> {
+fn subnet_of(table: &mut Table<'_, '_>, seen: &mut HashSet<Ipv4Net>) -> Option<Ipv4Net> {
     let Some(text) = table.text("subnet") else {
         if table.value("subnet").is_none() {
             table
@@ -330,7 +333,7 @@ fn subnet_of(table: &mut Table<'_, '_>, others: &[SubnetSettings]) -> Option<Ipv
             .advise(format!("the network is {}", net.trunc()));
         return None;
     }
-    if others.iter().any(|other| other.subnet == net) {
+    if !seen.insert(net) {
         table.error(Code::WrongValue, text.span, "subnet", format!("subnet {net} is listed twice"));
         return None;
     }
@@ -399,7 +402,7 @@ impl Written {
                 .firmware
                 .clone()
                 .or(self.firmware)
-                .unwrap_or_else(|| FirmwareSource::Folder(default_firmware_folder())),
+                .unwrap_or_else(|| FirmwareSource::Folder(crate::firmware::default_folder())),
             http: flags
                 .http
                 .clone()
@@ -420,19 +423,6 @@ impl Written {
     }
 }
 
-/// Where `bootlace firmware fetch` puts loaders and `serve` looks for them: `/var/lib/bootlace/firmware`
-/// as root, else the user's data folder (XDG base directories).
-pub fn default_firmware_folder() -> PathBuf {
-    if nix::unistd::geteuid().is_root() {
-        return PathBuf::from("/var/lib/bootlace/firmware");
-    }
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_DATA_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
-        .unwrap_or_else(|| PathBuf::from("."))
-        .join("bootlace/firmware")
-}
-
 /// The problem of a second bootlace.yaml.
 pub fn second_settings_file(first: &Path, second: &Path) -> Diagnostic {
     let message = format!("settings are in one file, and {} is one already", first.display());
@@ -440,3 +430,6 @@ pub fn second_settings_file(first: &Path, second: &Path) -> Diagnostic {
     problem.advise("put all settings into one bootlace.yaml");
     problem
 }
+
+#[cfg(test)]
+mod tests;

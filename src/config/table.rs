@@ -8,9 +8,15 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::diagnostic::{Code, Diagnostic, Findings, quoted};
+use super::diagnostic::{Code, Diagnostic, Findings, quoted, shown};
 use super::source::{Place, Source, Span};
 use super::tree::{Kind, Pair, Value, integer};
+
+/// Unknown keys of one mapping that are reported; more is another kind of file.
+const UNKNOWN_MAX: usize = 100;
+
+/// Longest text of one value, bytes: the longest kernel command line that anything takes is far below.
+const TEXT_MAX: usize = 65_536;
 
 /// The way to a value, written only when something is wrong there.
 #[derive(Clone, Copy, Debug)]
@@ -182,6 +188,11 @@ impl<'t, 'a> Table<'t, 'a> {
             }
             return None;
         }
+        if text.len() > TEXT_MAX {
+            let message = format!("{key} has {} bytes, more than the {TEXT_MAX} that are read", text.len());
+            self.error(Code::TooLarge, value.span, key, message);
+            return None;
+        }
         (!text.is_empty()).then_some(At { value: text.as_ref(), span: value.span })
     }
 
@@ -246,7 +257,8 @@ impl<'t, 'a> Table<'t, 'a> {
         };
         match integer(text) {
             Some(_) if !plain => {
-                self.wrong_type(key, value, "a whole number").advise(format!("without quotes: {text}"));
+                self.wrong_type(key, value, "a whole number")
+                    .advise(format!("without quotes: {}", shown(text)));
                 None
             }
             Some(number) if range.contains(&number) => Some(At { value: number, span: value.span }),
@@ -285,9 +297,8 @@ impl<'t, 'a> Table<'t, 'a> {
     pub fn list(&mut self, key: &str) -> &'t [Value<'a>] {
         let Some(value) = self.value(key) else { return &[] };
         let Kind::List(items) = &value.kind else {
-            let single = matches!(&value.kind, Kind::Scalar { .. });
-            let advice = if let (true, Kind::Scalar { text, .. }) = (single, &value.kind) {
-                format!("in brackets: {key}: [{}]", text.escape_debug())
+            let advice = if let Kind::Scalar { text, .. } = &value.kind {
+                format!("in brackets: {key}: [{}]", shown(text))
             } else {
                 "begin each item with '- '".to_owned()
             };
@@ -313,9 +324,12 @@ impl<'t, 'a> Table<'t, 'a> {
 
     /// Reports the keys that are not in `known`.
     pub fn unknown_keys(&mut self, known: &[&str], unknown: Unknown) {
-        for pair in self.pairs {
-            if known.contains(&pair.key.as_ref()) {
-                continue;
+        let strange = self.pairs.iter().filter(|pair| !known.contains(&pair.key.as_ref()));
+        for (count, pair) in strange.enumerate() {
+            if count == UNKNOWN_MAX {
+                let message = "more keys of this mapping are not known";
+                self.error(Code::TooMany, pair.span, &pair.key, message);
+                return;
             }
             let message = format!("the key {} is not known here", quoted(&pair.key));
             match (nearest(&pair.key, known), unknown) {

@@ -6,7 +6,7 @@
 //! to exhaust memory: depth, number of values, and values that aliases repeat.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_yaml::granit_parser::{self, ErrorKind, Event, Parser, ScalarStyle, Tag};
@@ -16,6 +16,8 @@ use super::source::{Place, Source, Span};
 
 /// Nesting of lists and mappings. Records need 6; the parser's and our own recursion stay shallow.
 const DEPTH_MAX: usize = 64;
+/// Longest key, bytes.
+const KEY_MAX: usize = 1024;
 /// Values in one file; a node record has about 25.
 const VALUES_MAX: usize = 24_000_000;
 /// Values that aliases may add: a shared mapping in 100 000 nodes, but no "billion laughs".
@@ -377,7 +379,12 @@ impl<'a> Builder<'a, '_> {
             None => {
                 let span = value.span;
                 let key = match value.kind {
-                    Kind::Scalar { text, .. } => Some(text),
+                    Kind::Scalar { text, .. } if text.len() <= KEY_MAX => Some(text),
+                    Kind::Scalar { .. } => {
+                        let message = format!("a key has at most {KEY_MAX} bytes");
+                        self.findings.error(Code::TooLarge, &place, message);
+                        None
+                    }
                     _ => {
                         self.findings.error(Code::Syntax, &place, "a key is text, not a list or mapping");
                         None
@@ -435,13 +442,13 @@ impl<'a> Builder<'a, '_> {
 
 /// YAML's merge key: what is stated itself wins, then the earlier of several merged mappings.
 fn merge<'a>(pairs: &mut Vec<Pair<'a>>, merged: Vec<Value<'a>>) {
+    if merged.is_empty() {
+        return;
+    }
+    let mut known: HashSet<Cow<'a, str>> = pairs.iter().map(|pair| pair.key.clone()).collect();
     for value in merged {
         let Kind::Mapping(more) = value.kind else { continue };
-        for pair in more {
-            if pairs.iter().all(|known| known.key != pair.key) {
-                pairs.push(pair);
-            }
-        }
+        pairs.extend(more.into_iter().filter(|pair| known.insert(pair.key.clone())));
     }
 }
 
@@ -519,6 +526,8 @@ mod tests {
         let (json, problems) = read(&bomb);
         assert!(json.is_none());
         assert_eq!(problems[0].code, Code::TooLarge);
+        let flat = format!("a: &a [{}]\nb: [{}]\n", "x,".repeat(10_000), "*a,".repeat(1000));
+        assert_eq!(read(&flat).1[0].code, Code::TooLarge);
         let (_, problems) = read("a: &a [*a]\n");
         assert!(problems[0].message.contains("inside of what it names"), "{problems:?}");
     }

@@ -15,6 +15,9 @@ pub const KNOB_KEYS: [&str; 5] =
 /// Modes of the design that this version does not serve; named so that the message can say so.
 const OTHER_MODES: [&str; 4] = ["auto-proxy", "reservation+proxy", "4011-only", "observe"];
 
+/// Option codes are 1 to 254; 0 and 255 are pad and end (RFC 2132).
+const OPTIONS_MAX: usize = 254;
+
 /// The wire knobs of a mapping.
 pub fn knobs(table: &mut Table<'_, '_>) -> Knobs {
     Knobs {
@@ -54,6 +57,11 @@ pub fn options(table: &mut Table<'_, '_>) -> Vec<TypedOption> {
     let path = KeyPath::Key(parent, "options");
     let Some(mut inner) = table.open_child(value, &path) else { return Vec::new() };
     let mut options: Vec<TypedOption> = Vec::new();
+    if inner.pairs().len() > OPTIONS_MAX {
+        let message = format!("there are only {OPTIONS_MAX} options");
+        inner.error(Code::TooMany, value.span, "options", message);
+        return options;
+    }
     for pair in inner.pairs() {
         match catalogue::parse_option(&pair.key, &pair.value.to_json()) {
             Ok(option) if options.iter().any(|other| other.code == option.code) => {

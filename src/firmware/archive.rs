@@ -66,8 +66,6 @@ impl Archive {
         if suite.is_empty() || suite.starts_with(['-', '/']) || !suite.chars().all(plain) {
             return Err(FirmwareError::BadSuite(suite.to_owned()));
         }
-        let keyring =
-            KEYRINGS.iter().find(|path| Path::new(path).exists()).ok_or(FirmwareError::NoKeyring)?;
         let folder = fs::canonicalize(folder)
             .map_err(|cause| FirmwareError::Folder { path: folder.to_owned(), cause })?;
         prepare(&folder)?;
@@ -78,8 +76,12 @@ impl Archive {
             version: String::new(),
             address: String::new(),
         };
+        // Asked before the keyring is looked for: on another system than Debian the package tools are what is missing.
+        let addresses = archive.addresses(progress)?;
+        let keyring =
+            KEYRINGS.iter().find(|path| Path::new(path).exists()).ok_or(FirmwareError::NoKeyring)?;
         let mut failure = None;
-        for address in archive.addresses(progress)? {
+        for address in addresses {
             progress.say(&format!("reading the index of Debian's suite {suite} from {address}"));
             archive.address = address;
             match archive.update(keyring, progress) {

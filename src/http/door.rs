@@ -24,7 +24,7 @@ use super::query;
 use super::wire::{self, Ledger};
 
 /// First path elements that belong to the OpenCHAMI interfaces and the page: never looked up in the assets.
-const TAKEN: [&str; 7] =
+pub const TAKEN: [&str; 7] =
     ["boot/v1", "hsm/v2", "cloud-init", "apis", "boot-service", "metadata-service", "page"];
 /// Characters of a path and of a User-Agent in an event.
 const PATH_SHOWN: usize = 512;

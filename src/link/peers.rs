@@ -74,10 +74,10 @@ impl Peers {
 /// The kernel's neighbour entry for an address on a local link.
 #[allow(clippy::disallowed_methods, reason = "link/ is the edge")]
 fn neighbour(address: Ipv4Addr) -> Option<Mac> {
-    neighbour_in(&std::fs::read_to_string("/proc/net/arp").ok()?, address)
+    neighbour_in(&std::fs::read_to_string("/proc/thread-self/net/arp").ok()?, address)
 }
 
-/// Finds a complete entry (flag 0x2) in the text of `/proc/net/arp`.
+/// Finds a complete entry (flag 0x2) in the text of `/proc/net/arp` (the calling thread's network namespace).
 fn neighbour_in(table: &str, address: Ipv4Addr) -> Option<Mac> {
     table.lines().skip(1).find_map(|line| {
         let mut fields = line.split_whitespace();

@@ -6,18 +6,19 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, getsockopt, recvmsg, sendmsg, setsockopt,
     sockopt,
 };
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 /// Receive buffer of a request socket, bytes: the first second of a boot storm, while each small request
 /// costs the kernel about 800 bytes of it.
@@ -294,51 +295,69 @@ fn refuses_segments(error: &io::Error) -> bool {
 /// was not read in one turn is ready in the next.
 #[derive(Debug)]
 pub struct Readiness {
-    epoll: AsyncFd<EpollDescriptor>,
+    epoll: Epoll,
+    alarm: Arc<EventFd>,
 }
 
+/// Ends a wait from another thread, when it is dropped.
 #[derive(Debug)]
-struct EpollDescriptor(Epoll);
+pub struct Alarm(Arc<EventFd>);
 
-impl AsRawFd for EpollDescriptor {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.0.as_raw_fd()
-    }
+/// Why a wait ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Woken {
+    /// Sockets can be read, or the time is over.
+    Work,
+    /// The [`Alarm`] was dropped.
+    Alarm,
 }
+
+/// Token of the alarm.
+const ALARM: u64 = u64::MAX;
 
 impl Readiness {
-    /// An empty set. Must be called inside a tokio runtime.
+    /// An empty set.
     pub fn new() -> io::Result<Self> {
-        let epoll = EpollDescriptor(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
-        // Deprecated for types whose descriptor may change under way; this one owns its own for life.
-        #[allow(deprecated, reason = "the replacement is unsafe code")]
-        let epoll = AsyncFd::with_interest(epoll, Interest::READABLE)?;
-        Ok(Self { epoll })
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let alarm = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        epoll.add(&alarm, EpollEvent::new(EpollFlags::EPOLLIN, ALARM))?;
+        Ok(Self { epoll, alarm: Arc::new(alarm) })
+    }
+
+    /// Makes a handle that ends the waiting.
+    pub fn alarm(&self) -> Alarm {
+        Alarm(Arc::clone(&self.alarm))
     }
 
     /// Adds a socket; [`Self::wait`] names it by `token` as long as it has something to read. Closing it
     /// takes it out.
     pub fn add(&self, socket: &impl AsFd, token: u64) -> io::Result<()> {
-        Ok(self.epoll.get_ref().0.add(socket, EpollEvent::new(EpollFlags::EPOLLIN, token))?)
+        Ok(self.epoll.add(socket, EpollEvent::new(EpollFlags::EPOLLIN, token))?)
     }
 
-    /// Waits until sockets can be read, and puts their tokens into `tokens`. Dropping the future loses nothing.
-    pub async fn wait(&self, tokens: &mut Vec<u64>) -> io::Result<()> {
+    /// Waits until sockets can be read, `limit` is over or the alarm rings, and puts the tokens of the sockets
+    /// into `tokens`.
+    pub fn wait(&self, tokens: &mut Vec<u64>, limit: Option<Duration>) -> io::Result<Woken> {
         const TURN: usize = 256; // sockets named before the caller gets its turn
+        let mut events = [EpollEvent::empty(); TURN];
+        let limit = match limit {
+            Some(limit) => EpollTimeout::try_from(limit).unwrap_or(EpollTimeout::MAX),
+            None => EpollTimeout::NONE,
+        };
+        let count = match self.epoll.wait(&mut events, limit) {
+            Err(Errno::EINTR) => 0,
+            other => other?,
+        };
         tokens.clear();
-        loop {
-            let mut guard = self.epoll.readable().await?;
-            let mut events = [EpollEvent::empty(); TURN];
-            let count = match guard.get_inner().0.wait(&mut events, EpollTimeout::ZERO) {
-                Err(Errno::EINTR) => continue,
-                other => other?,
-            };
-            if count > 0 {
-                tokens.extend(events[..count].iter().map(EpollEvent::data));
-                return Ok(());
-            }
-            guard.clear_ready();
-        }
+        tokens.extend(events[..count].iter().map(EpollEvent::data));
+        Ok(if tokens.contains(&ALARM) { Woken::Alarm } else { Woken::Work })
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        // Fails only when the counter is full, and then it rings anyway.
+        let _ = self.0.write(1);
     }
 }
 

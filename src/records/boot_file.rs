@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::client::Cpu;
-use crate::config::diagnostic::quoted;
+use crate::config::diagnostic::{quoted, shown};
 use crate::config::source::{Source, Span};
 use crate::config::table::{At, KeyPath, Table, Unknown};
 use crate::config::tree::{Document, Kind, Value};
@@ -222,7 +222,7 @@ fn boot_file(table: &mut Table<'_, '_>, key: &str) -> Option<At<BootFile>> {
             return wrong(table, "has a blank in it", "write a blank in a URL as %20".to_owned());
         }
         let Some(target) = rest.strip_prefix("//").filter(|target| !target.starts_with('/')) else {
-            let advice = format!("write it as {scheme}://HOST/{}", rest.trim_start_matches('/'));
+            let advice = format!("write it as {scheme}://HOST/{}", shown(rest.trim_start_matches('/')));
             return wrong(table, "is no complete URL", advice);
         };
         if target.is_empty() {
@@ -252,3 +252,6 @@ fn scheme(text: &str) -> Option<&str> {
         && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
     (word && rest.starts_with('/')).then_some(scheme)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,11 +4,8 @@
 //! files whose kind it knows; [`Gathered`] is the same in steps, for `check`, which finds the kind out.
 
 use std::collections::HashSet;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use ipnet::Ipv4Net;
 
 use crate::config::file::{self, Written};
 use crate::config::source::Source;
@@ -22,10 +19,10 @@ use super::cross_checks::{self, Checked};
 use super::nodes_file::{self, NodesFile};
 use super::snapshot::Snapshot;
 
-pub use super::cross_checks::address_problems;
+pub use super::addresses::{ServedSubnet, address_problems};
 
-/// One subnet as [`address_problems`] takes it: the network, the server's own address in it, the router.
-pub type ServedSubnet = (Ipv4Net, Ipv4Addr, Option<Ipv4Addr>);
+/// Keys that decide what kind a file is; files of ours have about forty.
+const KEYS_LOOKED_AT: usize = 200;
 
 /// The kinds of files.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,7 +72,7 @@ impl FileKind {
         let resembling = |known: &[&str]| {
             let near =
                 |key: &str| known.contains(&key) || crate::config::table::nearest(key, known).is_some();
-            pairs.iter().filter(|pair| near(&pair.key)).count()
+            pairs.iter().take(KEYS_LOOKED_AT).filter(|pair| near(&pair.key)).count()
         };
         let boot = resembling(&[&boot_file::BSS_KEYS[..], &boot_file::OUR_KEYS[..]].concat());
         let node = resembling(&["xname", "nid", "bmc", "bmc_mac", "bmc_ip", "serial", "uuid"]);
@@ -120,6 +117,8 @@ pub struct Gathered {
     pub files: Vec<(PathBuf, Option<FileKind>)>,
     nodes: Vec<NodesFile>,
     boot: Vec<EntriesFile>,
+    /// A file of records could not be read whole, so what it should match cannot be said.
+    damaged: bool,
     seen: HashSet<PathBuf>,
 }
 
@@ -159,6 +158,16 @@ pub fn load(
 impl Gathered {
     /// Reads one file, as `kind` or as what its content is. A file that was read before is not read again.
     pub fn add(&mut self, path: &Path, kind: Option<FileKind>) {
+        // Errors before this file are its neighbours'.
+        let before = std::mem::take(&mut self.findings);
+        self.read(path, kind);
+        let settings = self.files.last().is_some_and(|(_, kind)| *kind == Some(FileKind::Settings));
+        self.damaged |= self.findings.has_errors() && !settings;
+        let here = std::mem::replace(&mut self.findings, before);
+        self.findings.append(here);
+    }
+
+    fn read(&mut self, path: &Path, kind: Option<FileKind>) {
         let same = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         if !self.seen.insert(same) {
             return;
@@ -173,7 +182,10 @@ impl Gathered {
             }
         };
         let Some(document) = tree::parse(&source, &mut self.findings) else { return };
-        let found = FileKind::of(&document.root);
+        // A file that only says `nodes:` and is given as node records is that, whatever the value looks like.
+        let only_nodes = matches!(&document.root.kind, Kind::Mapping(pairs)
+            if pairs.iter().all(|pair| matches!(pair.key.as_ref(), "nodes" | "bmcs")));
+        let found = FileKind::of(&document.root).filter(|_| !(kind == Some(FileKind::Nodes) && only_nodes));
         match (kind, found) {
             (Some(expected), Some(other)) if expected != other => self.wrong_kind(&document, expected, other),
             (Some(kind), _) | (None, Some(kind)) => {
@@ -225,7 +237,8 @@ impl Gathered {
     pub fn finish(mut self, settings: Option<&Settings>, config: Option<&Path>) -> Loaded {
         let (nodes_given, boot_given) = (!self.nodes.is_empty(), !self.boot.is_empty());
         let checked = Checked::new(self.nodes, self.boot, &mut self.findings);
-        cross_checks::run(&checked, nodes_given && boot_given, settings, config, &mut self.findings);
+        let together = nodes_given && boot_given && !self.damaged;
+        cross_checks::run(&checked, together, settings, config, &mut self.findings);
         let Checked { snapshot, bmcs, .. } = checked;
         Loaded {
             nodes: snapshot.nodes().len(),

@@ -4,6 +4,7 @@
 //! that every packet and request is decided from. The file formats are in [`nodes_file`] and [`boot_file`];
 //! [`load`] reads them together and checks them against each other ([`cross_checks`]).
 
+pub mod addresses;
 pub mod bmc;
 pub mod boot_file;
 pub mod cross_checks;

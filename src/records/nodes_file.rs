@@ -5,12 +5,12 @@
 //! form, in which BMCs are stated at their nodes. What is read keeps its places, so that checks across
 //! files can point at both ends of a contradiction.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::client::{Arch, Cpu};
-use crate::config::diagnostic::quoted;
+use crate::config::diagnostic::{quoted, shown};
 use crate::config::file::usable;
 use crate::config::source::{Source, Span};
 use crate::config::table::{At, KeyPath, Table, Unknown, nearest};
@@ -327,8 +327,13 @@ impl Reader {
         let wanted =
             bmc.value.parse::<Mac>().map_or_else(|_| bmc.value.to_ascii_lowercase(), |mac| mac.to_string());
         if !self.bmc_names.contains_key(&wanted) {
-            let names: Vec<&str> = self.bmc_names.keys().map(String::as_str).collect();
-            let near = if names.len() <= 10_000 { nearest(&wanted, &names) } else { None };
+            // A guess among thousands helps nobody, and costs too much for thousands of nodes.
+            let mut names: Vec<&str> = self.bmc_names.keys().map(String::as_str).collect();
+            if names.len() > 100 {
+                names.clear();
+            }
+            names.sort_unstable();
+            let near = nearest(&wanted, &names);
             let message = format!("there is no BMC {} in this file", quoted(bmc.value));
             table.error(Code::UnknownBmc, bmc.span, "bmc", message).advise(match near {
                 Some(near) => format!("did you mean '{near}'?"),
@@ -356,13 +361,9 @@ impl Reader {
         let items = table.list("groups");
         let listed = table.texts("groups", items);
         let single = if self.deprecated { table.text("group") } else { None };
-        let mut groups: Vec<String> = Vec::new();
-        for group in single.into_iter().chain(listed) {
-            if groups.iter().all(|known| known != group.value) {
-                groups.push(group.value.to_owned());
-            }
-        }
-        groups
+        let mut seen = HashSet::new();
+        let groups = single.into_iter().chain(listed).filter(|group| seen.insert(group.value));
+        groups.map(|group| group.value.to_owned()).collect()
     }
 
     /// A node is found on the wire by MAC, UUID or serial number, and named by a person by name or xname.
@@ -449,7 +450,7 @@ fn addresses(card: &mut Table<'_, '_>) -> (Vec<IpAddr>, Vec<Span>) {
         let path = KeyPath::Item(&path, index);
         if let Kind::Scalar { text, .. } = &item.kind {
             card.error(Code::WrongType, item.span, "ip_addrs", "an address is a mapping here")
-                .advise(format!("write {{ip_addr: {}}}", text.escape_debug()));
+                .advise(format!("write {{ip_addr: {}}}", shown(text)));
             continue;
         }
         let Some(mut inner) = card.open_child(item, &path) else { continue };
@@ -502,3 +503,6 @@ fn extra(table: &mut Table<'_, '_>) -> serde_json::Value {
     }
     value.to_json()
 }
+
+#[cfg(test)]
+mod tests;

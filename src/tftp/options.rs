@@ -120,7 +120,8 @@ mod tests {
     /// [T2] [T3] [T4] [T9] [T17]
     #[test]
     fn only_what_was_asked_and_accepted_is_answered() {
-        let cases: [(&[(&str, &str)], Option<&str>); 15] = [
+        type Asked<'a> = &'a [(&'static str, &'static str)];
+        let cases: [(Asked<'_>, Option<&str>); 15] = [
             (&[], None),
             (&[("blksize", "1432")], Some("blksize 1432 ")),
             (&[("blksize", "65464")], Some("blksize 1468 ")),

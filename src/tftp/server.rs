@@ -10,10 +10,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::journal::{TftpEvent, TftpOutcome};
-use crate::link::udp::{self, Readiness, RequestSocket, TransferSocket, UdpError};
+use crate::link::udp::{self, Readiness, RequestSocket, TransferSocket, UdpError, Woken};
 use crate::link::{Peer, Peers};
 use crate::policy::Reason;
 use crate::world::Current;
@@ -95,52 +95,46 @@ impl Server {
     /// Serves until `stop` turns true or its sender is gone. Every request ends in one event given to `note`,
     /// which must not block.
     ///
-    /// Opening and reading files of the local disk is done in place, so give this a thread of its own.
+    /// The loop has a thread of its own: it opens and reads files of the local disk in place, and neither
+    /// disturbs other tasks nor is disturbed by them. Dropping the future ends it too.
     pub async fn run(
         self,
         current: Current,
         peers: Peers,
-        note: impl Fn(TftpEvent),
+        note: impl Fn(TftpEvent) + Send + 'static,
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), TftpError> {
         let ready = Readiness::new().map_err(TftpError::Wait)?;
         for (index, ear) in self.ears.iter().enumerate() {
             ready.add(&ear.socket, index as u64).map_err(TftpError::Wait)?;
         }
-        let mut service = Service {
+        let alarm = ready.alarm();
+        let (running, ended) = oneshot::channel::<()>();
+        let service = Service {
             ears: self.ears,
             current,
             peers,
             note,
-            ready: &ready,
+            ready,
             slots: Vec::new(),
             free: Vec::new(),
             by_peer: HashMap::new(),
             scratch: Scratch::default(),
         };
-        let mut tokens = Vec::new();
-        let mut ticked = now();
-        loop {
-            tokens.clear();
-            // Under load there is always something to read; the runtime and `stop` get their turn here.
-            tokio::task::consume_budget().await;
-            tokio::select! {
-                biased;
-                _ = stop.wait_for(|stop| *stop) => break,
-                () = tokio::time::sleep_until((ticked + TICK).into()), if !service.by_peer.is_empty() => {}
-                result = ready.wait(&mut tokens) => result.map_err(TftpError::Wait)?,
-            }
-            let now = now();
-            for token in &tokens {
-                service.on_readable(*token as usize, now)?;
-            }
-            if now.duration_since(ticked) >= TICK {
-                ticked = now;
-                service.on_tick(now);
-            }
+        let thread = std::thread::Builder::new()
+            .name("tftp".to_owned())
+            .spawn(move || {
+                let _running = running;
+                service.serve()
+            })
+            .map_err(TftpError::Wait)?;
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            _ = ended => {}
         }
-        service.stop(now());
-        Ok(())
+        drop(alarm);
+        // Its end is a matter of one turn.
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }
 
@@ -150,12 +144,12 @@ fn now() -> Instant {
 }
 
 /// What the loop holds.
-struct Service<'a, N> {
+struct Service<N> {
     ears: Vec<Ear>,
     current: Current,
     peers: Peers,
     note: N,
-    ready: &'a Readiness,
+    ready: Readiness,
     slots: Vec<Option<Running>>,
     free: Vec<usize>,
     by_peer: HashMap<Key, usize>,
@@ -171,7 +165,28 @@ struct Asked<'a> {
     now: Instant,
 }
 
-impl<N: Fn(TftpEvent)> Service<'_, N> {
+impl<N: Fn(TftpEvent)> Service<N> {
+    fn serve(mut self) -> Result<(), TftpError> {
+        let mut tokens = Vec::new();
+        let mut ticked = now();
+        loop {
+            let limit = (!self.by_peer.is_empty()).then_some(TICK);
+            let woken = self.ready.wait(&mut tokens, limit).map_err(TftpError::Wait)?;
+            let now = now();
+            if woken == Woken::Alarm {
+                self.stop(now);
+                return Ok(());
+            }
+            for token in &tokens {
+                self.on_readable(*token as usize, now)?;
+            }
+            if now.duration_since(ticked) >= TICK {
+                ticked = now;
+                self.on_tick(now);
+            }
+        }
+    }
+
     /// Tokens below the number of request sockets are theirs, the others are slots.
     fn on_readable(&mut self, token: usize, now: Instant) -> Result<(), TftpError> {
         match token.checked_sub(self.ears.len()) {

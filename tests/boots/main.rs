@@ -8,4 +8,5 @@ mod installer;
 mod libvirt;
 mod machines;
 mod payload;
+mod vagrant;
 mod vlan;

@@ -9,9 +9,9 @@
     reason = "a test reads its files and stops at a fault"
 )]
 
+mod decisions;
 #[path = "../support/pcap.rs"]
 mod pcap;
-mod scan;
 mod tftp;
 
 use std::collections::HashSet;
@@ -22,8 +22,7 @@ use std::process::Command;
 
 use bootlace::dhcp::catalogue::print::{colons, hex};
 use bootlace::dhcp::catalogue::{OPTIONS, name};
-use bootlace::dhcp::text::Packet;
-use bootlace::dhcp::v6;
+use bootlace::dhcp::{Packet, v6};
 use pcap::Datagram;
 
 fn folder() -> PathBuf {
@@ -79,31 +78,32 @@ fn text_of(file: &Path) -> String {
 }
 
 fn dhcp_lines(datagram: &Datagram) -> Vec<String> {
-    let options = scan::options(&datagram.payload);
-    let options: Vec<(u8, &[u8])> = options.iter().map(|(code, value)| (*code, &value[..])).collect();
-    let packet =
-        Packet { header: scan::header(&datagram.payload), length: datagram.length, options: &options };
-    let details = packet.details().into_iter().map(|line| format!("  {line}"));
-    [packet.summary(), packet.brief()].into_iter().chain(details).collect()
+    let packet = Packet::parse(&datagram.payload).unwrap();
+    assert_eq!(packet.options.warnings, [], "#{}", datagram.number);
+    packet.shown(|packet| {
+        let details = packet.details().into_iter().map(|line| format!("  {line}"));
+        [packet.summary(), packet.brief()].into_iter().chain(details).collect()
+    })
+}
+
+/// Compares with the golden file beside a capture, or writes it (`BLESS=1`); the first difference.
+fn compare(golden: &Path, text: &str) -> Option<String> {
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(golden, text).unwrap();
+        return None;
+    }
+    let expected = std::fs::read_to_string(golden)
+        .unwrap_or_else(|error| panic!("{}: {error} (BLESS=1 writes it)", golden.display()));
+    first_difference(&expected, text).map(|difference| format!("{}: {difference}", golden.display()))
 }
 
 #[test]
 fn the_packets_of_real_clients_read_as_reviewed() {
-    let bless = std::env::var_os("BLESS").is_some();
     let mut wrong = Vec::new();
     for file in captures() {
         let text = text_of(&file);
         assert!(!text.contains("malformed"), "{}: real clients send nothing malformed", file.display());
-        let golden = file.with_extension("txt");
-        if bless {
-            std::fs::write(&golden, &text).unwrap();
-            continue;
-        }
-        let expected = std::fs::read_to_string(&golden)
-            .unwrap_or_else(|error| panic!("{}: {error} (BLESS=1 writes it)", golden.display()));
-        if let Some(difference) = first_difference(&expected, &text) {
-            wrong.push(format!("{}: {difference}", golden.display()));
-        }
+        wrong.extend(compare(&file.with_extension("txt"), &text));
     }
     assert!(
         wrong.is_empty(),
@@ -181,18 +181,14 @@ fn tshark_agrees_on_options_type_xid_addresses_and_file() {
 }
 
 fn tshark_fields(datagram: &Datagram) -> Vec<String> {
-    let options = scan::options(&datagram.payload);
-    let borrowed: Vec<(u8, &[u8])> = options.iter().map(|(code, value)| (*code, &value[..])).collect();
-    let packet =
-        Packet { header: scan::header(&datagram.payload), length: datagram.length, options: &borrowed };
-    let json = packet.json();
+    let packet = Packet::parse(&datagram.payload).unwrap();
+    let json = packet.shown(|packet| packet.json());
     let text = |key: &str, without: &str| json[key].as_str().unwrap_or(without).to_owned();
-    let codes: Vec<String> = options.iter().map(|(code, _)| code.to_string()).collect();
-    let kind = options.iter().find(|(code, _)| *code == 53).map(|(_, value)| value[0].to_string());
+    let codes: Vec<String> = packet.options.iter().map(|(code, _)| code.to_string()).collect();
     vec![
         datagram.number.to_string(),
         codes.join(","),
-        kind.unwrap_or_default(),
+        packet.options.get(53).map(|value| value[0].to_string()).unwrap_or_default(),
         text("xid", ""),
         text("yiaddr", "0.0.0.0"),
         text("siaddr", "0.0.0.0"),

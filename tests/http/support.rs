@@ -228,6 +228,7 @@ fn settings(assets: PathBuf, port: u16) -> Settings {
         no_boot_entry: NoBootEntry::Auto,
         subnets: Vec::new(),
         profiles: Default::default(),
+        log_format: Default::default(),
         knobs: Knobs::default(),
     }
 }
@@ -272,6 +273,7 @@ pub fn entry(name: &str, n: u16) -> BootEntry {
         loader: None,
         script: None,
         priority: 0,
+        cloud_init: serde_json::Value::Null,
         origin: Origin::default(),
     }
 }

@@ -137,21 +137,21 @@ fn a_request_that_arrives_twice_makes_one_stream() {
         port.send(first, &ack(0));
         let (data, _) = port.next();
         assert_eq!(data[..4], [0, 3, 0, 1]);
-        // A late copy, now that the transfer runs.
-        port.ask(SERVER, &bytes);
-        port.send(first, &ack(1));
-        let (data, from) = port.next();
-        assert_eq!((&data[..4], from), (&[0, 3, 0, 2][..], first));
-        port.send(first, &ack(2));
-        port.next();
-        port.send(first, &ack(3));
-        port.next();
+        // Late copies, now that the transfer runs.
+        for block in 1..=3 {
+            port.ask(SERVER, &bytes);
+            port.send(first, &ack(block));
+            let (data, from) = port.next();
+            assert_eq!((&data[..4], from), (&[0, 3, 0, block as u8 + 1][..], first));
+        }
         port.send(first, &ack(4));
         assert_eq!(lan.event().outcome, TftpOutcome::Sent);
+        assert_eq!(port.pending(), None, "a second stream");
     });
 }
 
-/// [T1] [T10] A stranger on the transfer's port neither gets data nor ends the transfer.
+/// [T1] [T10] Answers come from the address that was asked, and a stranger on the transfer's port neither gets
+/// data nor ends the transfer.
 #[test]
 fn a_transfer_stays_between_its_two_addresses() {
     on_lan(Known::default(), |lan| {
@@ -171,6 +171,9 @@ fn a_transfer_stays_between_its_two_addresses() {
         port.send(transfer, &ack(0));
         assert_eq!(port.fetch(512, 1), file);
         assert_eq!(lan.event().outcome, TftpOutcome::Sent);
+
+        port.ask(SERVER_TOO, &read_request("nothing", "octet", &[]));
+        assert_eq!(port.next().1.ip(), IpAddr::V4(SERVER_TOO), "so do refusals");
     });
 }
 

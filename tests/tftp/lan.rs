@@ -27,6 +27,8 @@ pub const SERVER: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
 /// A further address of the same interface.
 pub const SERVER_TOO: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
 /// The client machine.
+/// The client's card, as the records of the tests have it.
+const CLIENT_MAC: &str = "02:00:00:00:00:64";
 pub const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 100);
 /// Nothing here takes this long on any machine.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -80,6 +82,7 @@ pub fn on_lan(known: Known, test: impl FnOnce(&mut Lan) + Send + 'static) {
         let thread = is_up.recv().expect("the server's machine comes up");
         ip(&format!("link add c0 type veth peer name s0 netns {thread}"));
         ip(&format!("address add {CLIENT}/24 dev c0"));
+        ip(&format!("link set c0 address {CLIENT_MAC}"));
         ip("link set c0 up");
         joined.send(()).unwrap();
         is_up.recv().expect("the server listens");
@@ -230,6 +233,7 @@ fn world(known: Known, assets: &Path) -> World {
         no_boot_entry: NoBootEntry::Auto,
         subnets: Vec::new(),
         profiles: BTreeMap::new(),
+        log_format: Default::default(),
         knobs: known.knobs,
     };
     World {

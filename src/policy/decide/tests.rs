@@ -45,6 +45,7 @@ fn entry() -> BootEntry {
         loader: None,
         script: None,
         priority: 0,
+        cloud_init: serde_json::Value::Null,
         origin: crate::records::Origin::default(),
     }
 }
