@@ -32,6 +32,7 @@ pub fn settings() -> Settings {
         hostname: HostnameSource::Name,
         no_boot_entry: NoBootEntry::Auto,
         subnets: Vec::new(),
+        trusted_relays: Default::default(),
         profiles: Default::default(),
         log_format: Default::default(),
         knobs: Knobs::default(),

@@ -147,6 +147,8 @@ impl Listener {
         delivery: Delivery,
         asker: Option<[u8; 6]>,
     ) -> io::Result<Delivery> {
+        // Relays and firewalls drop what does not come from port 67 [D3].
+        let port = if matches!(delivery, Delivery::Relay(_)) { Port::Dhcp } else { port };
         let from = SocketAddrV4::new(self.interface.address, port.number());
         let frame_to = |mac: [u8; 6], to: SocketAddrV4| -> io::Result<()> {
             let (Some(raw), Some(own)) = (&self.raw, self.interface.mac) else {
@@ -174,8 +176,9 @@ impl Listener {
                 }
                 Ok(Delivery::Broadcast)
             }
-            Delivery::Unicast(to) => {
-                // No socket, or no route to a client of another subnet on this wire: back to the card that asked.
+            Delivery::Unicast(to) | Delivery::Relay(to) => {
+                // No socket, or no route to a client or relay of another subnet: back to the card that the
+                // request came from, which knows the way.
                 let sent = socket.map(|socket| socket.send(payload, to));
                 match (sent, asker) {
                     (Some(Ok(())), _) => {}
