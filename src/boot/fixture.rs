@@ -32,6 +32,7 @@ pub fn settings() -> Settings {
         hostname: HostnameSource::Name,
         no_boot_entry: NoBootEntry::Auto,
         subnets: Vec::new(),
+        trusted_relays: Default::default(),
         profiles: Default::default(),
         raspberry_pi_menu: "Raspberry Pi Boot".to_owned(),
         log_format: Default::default(),

@@ -3,6 +3,7 @@
 //! Second room of the packet's way: takes the view of a request, names the client. No IO, no records.
 
 pub mod arch;
+pub mod fingerprint;
 pub mod identity;
 pub mod ipxe;
 pub mod kind;

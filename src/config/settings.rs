@@ -281,6 +281,8 @@ pub struct Settings {
     pub no_boot_entry: NoBootEntry,
     /// Subnets; an interface's own prefix needs none.
     pub subnets: Vec<SubnetSettings>,
+    /// giaddr of the relays that are answered; empty: any relay of a known subnet [R8].
+    pub trusted_relays: std::collections::HashSet<Ipv4Addr>,
     /// Profiles by name.
     pub profiles: std::collections::BTreeMap<String, Profile>,
     /// Text of the menu item in option 43 that a Raspberry Pi's ROM looks for (its EEPROM's `PXE_OPTION43`).

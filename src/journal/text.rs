@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::client::{Client, fingerprint};
 use crate::dhcp::catalogue::print::{quoted, until_nul};
 use crate::dhcp::{Packet, code, v6};
 use crate::policy::Reason;
@@ -29,7 +30,11 @@ pub(super) fn of(event: &Event) -> String {
 }
 
 fn dhcp(event: &DhcpEvent) -> String {
-    let DhcpEvent { interface, source, .. } = event;
+    let source = &event.source;
+    let interface = match event.vlan {
+        Some(vlan) => format!("{} (VLAN {vlan})", event.interface),
+        None => event.interface.to_string(),
+    };
     if matches!(event.outcome, DhcpOutcome::V6) {
         let seen = v6::Message::parse(&event.message)
             .map_or_else(|error| format!("DHCPv6, {error}"), |message| message.summary());
@@ -41,9 +46,16 @@ fn dhcp(event: &DhcpEvent) -> String {
             let _ = write!(line, "{} bytes", event.message.len());
         }
         // tcpdump's words for the header, then what the packet means for booting.
-        Ok(packet) => packet.shown(|packet| {
-            let _ = write!(line, "{}: {}", packet.summary(), packet.brief());
-        }),
+        Ok(packet) => {
+            packet.shown(|packet| {
+                let _ = write!(line, "{}: {}", packet.summary(), packet.brief());
+            });
+            if packet.is_request()
+                && let Some(name) = fingerprint::name(&packet, &Client::of(&packet))
+            {
+                let _ = write!(line, ", looks like {name}");
+            }
+        }
     }
     line.push_str(" -> ");
     match &event.outcome {
@@ -144,7 +156,7 @@ fn http(event: &HttpEvent) -> String {
     let mut line = format!("http {} > {}", event.peer, event.local);
     who(&mut line, event.node.as_deref(), event.mac.map(|mac| mac.to_string()));
     let _ = write!(line, ": {} {} -> {} {}", event.method, event.path, event.status, event.what);
-    if event.bytes < event.size {
+    if event.bytes < event.size && event.method != "HEAD" {
         let _ = write!(line, ", the client left after {} of {} bytes", event.bytes, event.size);
     } else {
         let _ = write!(line, ", {} bytes", event.bytes);

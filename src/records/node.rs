@@ -9,6 +9,7 @@ use crate::config::{Knobs, Mode};
 use crate::dhcp::catalogue::TypedOption;
 
 use super::id::{Mac, Uuid, Xname};
+use super::switch_port::SwitchPort;
 
 /// Where a record was stated.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -64,6 +65,8 @@ pub struct Node {
     pub serial: Option<String>,
     /// Option 61 as the node sends it, matched byte by byte.
     pub client_id: Option<Vec<u8>>,
+    /// Where it is plugged in, as option 82 names it [R4].
+    pub port: SwitchPort,
     /// Processor, or forced architecture code.
     pub arch: Option<NodeArch>,
     /// Role, `Compute` where nothing is said (OpenCHAMI's default).

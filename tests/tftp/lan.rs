@@ -234,6 +234,7 @@ fn world(known: Known, assets: &Path) -> World {
         subnets: Vec::new(),
         profiles: BTreeMap::new(),
         raspberry_pi_menu: "Raspberry Pi Boot".to_owned(),
+        trusted_relays: Vec::new(),
         log_format: Default::default(),
         knobs: known.knobs,
     };

@@ -75,8 +75,11 @@ fn each_of_the_42_architectures_gets_its_loader_its_own_form_or_a_reason() {
             (21 | 22, _) => (b"U-Boot.armv8", ["not-pxe".to_owned(), next.clone()]),
             (41, _) => (b"PXEClient:Arch:00041:UNDI:002001", ["pi menu".to_owned(), "pi menu".to_owned()]),
             (_, None) => {
-                let class: &[u8] =
-                    if row.transport == crate::client::Transport::Http { b"HTTPClient" } else { b"PXEClient" };
+                let class: &[u8] = if row.transport == crate::client::Transport::Http {
+                    b"HTTPClient"
+                } else {
+                    b"PXEClient"
+                };
                 (class, ["no-loader".to_owned(), "lease, no-loader".to_owned()])
             }
             (_, Some(file)) if row.transport == crate::client::Transport::Http => {
@@ -167,7 +170,8 @@ fn padding_stands_behind_the_end_only() {
 /// [P8]: U-Boot reads `file` and `siaddr` and few options (quirks 25, 26).
 #[test]
 fn u_boot_gets_the_header_and_no_boot_options() {
-    let u_boot = || ask(Mode::Reservation, &[(93, &[0, 22]), (60, b"U-Boot.armv8"), (55, &[1, 3, 6, 12, 17])]);
+    let u_boot =
+        || ask(Mode::Reservation, &[(93, &[0, 22]), (60, b"U-Boot.armv8"), (55, &[1, 3, 6, 12, 17])]);
     let reply = u_boot().reply();
     assert_eq!((reply.siaddr, reply.file.as_str()), (SERVER, ""));
     for code in [43, 60, 66, 67, 209, 210] {
@@ -199,10 +203,7 @@ fn petitboot_gets_its_file_and_prefix_by_url_and_by_tftp_where_there_is_no_http(
     let petitboot = || ask(Mode::Reservation, &[(60, b"udhcp 1.35"), (93, &[0, 14])]);
     let reply = petitboot().reply();
     assert_eq!(reply.option(210), Some(&b"http://10.0.0.1:8081/"[..]));
-    assert_eq!(
-        reply.option(209),
-        Some(&b"http://10.0.0.1:8081/pxelinux.cfg/01-52-54-00-be-ef-01"[..])
-    );
+    assert_eq!(reply.option(209), Some(&b"http://10.0.0.1:8081/pxelinux.cfg/01-52-54-00-be-ef-01"[..]));
     assert_eq!((reply.option(60), reply.option(43)), (None, None));
     let mut by_tftp = petitboot();
     by_tftp.settings.http.clear();
