@@ -34,6 +34,7 @@ pub fn settings() -> Settings {
         subnets: Vec::new(),
         trusted_relays: Default::default(),
         profiles: Default::default(),
+        pxe_classes: Vec::new(),
         raspberry_pi_menu: "Raspberry Pi Boot".to_owned(),
         log_format: Default::default(),
         knobs: Knobs::default(),

@@ -38,6 +38,8 @@ pub struct Client {
     pub class: Class,
     /// Sort of program.
     pub kind: Kind,
+    /// What a PXE answer's option 60 must say to this client: `PXEClient`, or the synonym that it used.
+    pub pxe_class: String,
     /// Option 60, printable.
     pub vendor_class: Option<String>,
     /// Architecture by option 93; of several, the first that the registry knows a loader for.
@@ -61,7 +63,19 @@ const RASPBERRY_PI: [[u8; 3]; 7] = [
     [0x88, 0xa2, 0x9e],
 ];
 
+/// Option 60 of PXE clients and of what is said to them.
+pub const PXE_CLASS: &str = "PXEClient";
+
 impl Client {
+    /// This client as a PXE client, when its option 60 begins with a synonym of `PXEClient` (some Huawei servers
+    /// say `HW-Client` [I5]); `None` if it is nothing but itself.
+    pub fn as_pxe(&self, packet: &Packet<'_>, synonyms: &[String]) -> Option<Self> {
+        let said = packet.options.get(code::VENDOR_CLASS).filter(|_| self.class == Class::Other)?;
+        let synonym = synonyms.iter().find(|synonym| said.starts_with(synonym.as_bytes()))?;
+        let kind = Kind::of(Class::Pxe, Some(said), self.arch);
+        Some(Self { class: Class::Pxe, kind, pxe_class: synonym.clone(), ..self.clone() })
+    }
+
     /// Reads the client out of a request.
     pub fn of(packet: &Packet<'_>) -> Self {
         let mac = identity::mac(packet);
@@ -84,6 +98,7 @@ impl Client {
             mac,
             uuid: identity::uuid(packet),
             class,
+            pxe_class: PXE_CLASS.to_owned(),
             kind: Kind::of(class, class_bytes, arch),
             vendor_class: class_bytes.map(escaped),
             arch,

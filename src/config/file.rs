@@ -16,7 +16,7 @@ use crate::journal::log::LogFormat;
 use super::diagnostic::{Code, Diagnostic, Findings, Severity, quoted};
 use super::settings::{
     FirmwareSource, HTTP_PORT, HostnameSource, HttpListen, InterfaceSettings, Knobs, LEASE, Mode,
-    NoBootEntry, Profile, RASPBERRY_PI_MENU, Settings, SubnetSettings, Transport,
+    NoBootEntry, PXE_CLASSES, Profile, RASPBERRY_PI_MENU, Settings, SubnetSettings, Transport,
 };
 use super::source::Source;
 use super::table::{KeyPath, Table, Unknown};
@@ -24,7 +24,7 @@ use super::tree::{self, Document, Kind};
 use super::values::{self, KNOB_KEYS};
 
 /// Keys of bootlace.yaml besides the wire knobs.
-pub const KEYS: [&str; 15] = [
+pub const KEYS: [&str; 16] = [
     "mode",
     "interfaces",
     "nodes",
@@ -38,6 +38,7 @@ pub const KEYS: [&str; 15] = [
     "subnets",
     "trusted_relays",
     "profiles",
+    "pxe_classes",
     "raspberry_pi_menu",
     "log_format",
 ];
@@ -102,6 +103,8 @@ pub struct Written {
     pub trusted_relays: HashSet<Ipv4Addr>,
     /// `profiles`
     pub profiles: BTreeMap<String, Profile>,
+    /// `pxe_classes`
+    pub pxe_classes: Option<Vec<String>>,
     /// `raspberry_pi_menu`
     pub raspberry_pi_menu: Option<String>,
     /// `log_format`
@@ -185,6 +188,7 @@ pub fn interpret(document: &Document<'_>, findings: &mut Findings) -> Written {
         &[("name", HostnameSource::Name), ("nid", HostnameSource::Nid), ("xname", HostnameSource::Xname)],
     );
     written.log_format = table.choice("log_format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+    written.pxe_classes = pxe_classes(&mut table);
     written.raspberry_pi_menu = raspberry_pi_menu(&mut table);
     written.no_boot_entry = table.choice(
         "no_boot_entry",
@@ -367,6 +371,25 @@ fn subnet_of(table: &mut Table<'_, '_>, seen: &mut HashSet<Ipv4Net>) -> Option<I
     Some(net)
 }
 
+/// A list may be empty: then only `PXEClient` is.
+fn pxe_classes(table: &mut Table<'_, '_>) -> Option<Vec<String>> {
+    table.value("pxe_classes")?;
+    let items = table.one_or_more("pxe_classes");
+    let texts = table.texts("pxe_classes", items);
+    let mut classes = Vec::new();
+    for text in texts {
+        // An empty beginning would take every client for PXE firmware; 255 bytes are an option's most.
+        if (1..=255).contains(&text.value.len()) {
+            classes.push(text.value.to_owned());
+        } else {
+            table
+                .error(Code::WrongValue, text.span, "pxe_classes", "a class needs 1 to 255 bytes")
+                .advise("write how the client's option 60 begins, such as HW-Client");
+        }
+    }
+    Some(classes)
+}
+
 /// The text goes into one PXE menu item, beside 15 bytes of option 43's 255 [P4].
 fn raspberry_pi_menu(table: &mut Table<'_, '_>) -> Option<String> {
     let text = table.text("raspberry_pi_menu")?;
@@ -458,6 +481,7 @@ impl Written {
             subnets: self.subnets,
             trusted_relays: self.trusted_relays,
             profiles: self.profiles,
+            pxe_classes: self.pxe_classes.unwrap_or_else(|| PXE_CLASSES.map(str::to_owned).to_vec()),
             raspberry_pi_menu: self.raspberry_pi_menu.unwrap_or_else(|| RASPBERRY_PI_MENU.to_owned()),
             log_format: flags.log_format.or(self.log_format).unwrap_or_default(),
             knobs: self.knobs,

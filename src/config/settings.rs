@@ -15,6 +15,8 @@ pub const HTTP_PORT: u16 = 8081;
 /// Lease of a reservation where nothing is said (spec 3, option 51).
 pub const LEASE: Duration = Duration::from_secs(3600);
 
+/// What some Huawei servers say in place of `PXEClient` [I5].
+pub const PXE_CLASSES: [&str; 1] = ["HW-Client"];
 /// Menu text that a Raspberry Pi looks for where nothing is said (netboot.md 14.2).
 pub const RASPBERRY_PI_MENU: &str = "Raspberry Pi Boot";
 
@@ -285,6 +287,8 @@ pub struct Settings {
     pub trusted_relays: std::collections::HashSet<Ipv4Addr>,
     /// Profiles by name.
     pub profiles: std::collections::BTreeMap<String, Profile>,
+    /// Beginnings of option 60 that mean `PXEClient` [I5].
+    pub pxe_classes: Vec<String>,
     /// Text of the menu item in option 43 that a Raspberry Pi's ROM looks for (its EEPROM's `PXE_OPTION43`).
     pub raspberry_pi_menu: String,
     /// Form of the log.

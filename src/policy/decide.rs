@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::Ipv4Net;
 
-use crate::client::{Client, Kind};
+use crate::client::{Class, Client, Kind, PXE_CLASS};
 use crate::config::{Knobs, Mode};
 use crate::dhcp::catalogue::print::escaped;
 use crate::dhcp::{MessageType, Packet, Reply, code};
@@ -133,12 +133,20 @@ impl Trail {
 /// since a fixed start, used for the loop guard only.
 pub fn decide(request: &Request<'_>, world: &World, seen: &Seen, now: Duration) -> Decision {
     let mut trail = Trail::default();
+    let synonym = request.client.as_pxe(request.packet, &world.settings.pxe_classes);
+    if let Some(client) = &synonym {
+        trail.step(format!("{} is taken for {PXE_CLASS} [I5]", client.pxe_class));
+    }
+    let request = &Request { client: synonym.as_ref().unwrap_or(request.client), ..*request };
     let node = find_node(request, &world.records, &mut trail)
         .or_else(|| relayed::find_node(request, world, &mut trail));
     let verdict = match verdict(request, node.as_ref(), world, seen, now, &mut trail) {
         Ok((mut reply, without_boot)) => {
             relayed::finish(request, world, &mut reply, &mut trail);
-            let limit = crate::dhcp::reply::limit(max_size(request.packet), request.arrival.mtu);
+            let mut limit = crate::dhcp::reply::limit(max_size(request.packet), request.arrival.mtu);
+            if request.client.class == Class::Http {
+                limit = limit.min(HTTP_BOOT_LIMIT);
+            }
             let delivery = delivery(request.packet, &reply, request.arrival.port, request.arrival.source);
             Verdict::Answer(Box::new(Answer { reply, limit, delivery, without_boot }))
         }
@@ -146,6 +154,9 @@ pub fn decide(request: &Request<'_>, world: &World, seen: &Seen, now: Duration) 
     };
     Decision { verdict, node, because: trail.because, remember: trail.remember }
 }
+
+/// Largest offer that UEFI HTTP Boot looks at, bytes of UDP payload [H6].
+const HTTP_BOOT_LIMIT: usize = 1472;
 
 type Reply2 = (Reply, Option<Reason>);
 

@@ -17,6 +17,10 @@ use super::target::Target;
 /// Option 43 that says "use the file name, skip discovery" (spec 6.2), end included.
 pub(super) const DISCOVERY_BYPASS: [u8; 4] = [6, 1, 8, 255];
 
+/// What it means when an HTTP Boot client takes its offer and never connects: nothing on the wire says which.
+pub(super) const HTTP_BOOT_HINT: &str =
+    "if no GET follows, the firmware refuses plain http:// [H8] or boots a URL set in its menu [H11]";
+
 /// Options that go out whether the client listed them or not, beside those of the lease [P9].
 const UNASKED: [u8; 9] = [43, 60, 66, 67, 97, 150, 175, 209, 210];
 

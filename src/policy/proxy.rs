@@ -74,14 +74,15 @@ pub(super) fn boot_offer(
         reply.flags |= 0x8000;
     }
     let http = request.client.class == Class::Http;
-    let class: &[u8] = if http { b"HTTPClient" } else { b"PXEClient" };
-    reply.set(code::VENDOR_CLASS, class);
+    let class = if http { "HTTPClient" } else { &request.client.pxe_class };
+    reply.set(code::VENDOR_CLASS, class.as_bytes());
     fields::boot_data(&mut reply, request, &target, knobs, trail);
     let uefi = target.arch.is_some_and(|arch| arch.is_uefi());
     if other_firmware::fill(&mut reply, &target, world, trail) {
         // Its own form says everything.
     } else if http {
         trail.step("HTTP Boot: 60 HTTPClient and a URL, no 43 [H1][H4]");
+        trail.step(fields::HTTP_BOOT_HINT);
     } else if let Some(item) = on_4011.then(|| boot_item(request)).flatten() {
         // Spec 6.2: the item asked for is echoed or the client discards the answer.
         reply.set(code::VENDOR_SPECIFIC, item);

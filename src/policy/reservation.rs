@@ -18,8 +18,9 @@ use super::decide::{Fact, Request, Trail};
 use super::target::target;
 use super::{Reason, Seen, fields, other_firmware, proxy, relayed};
 
-/// 175.176 (no-pxedhcp) = 1: iPXE neither waits for nor listens to proxies [X5].
-const NO_PXEDHCP: [u8; 3] = [176, 1, 1];
+/// 175.1 (priority) = 1: of several servers' offers iPXE takes ours, else the last one. 175.176 (no-pxedhcp) = 1: it
+/// neither waits for nor listens to proxies [X5].
+const NO_PXEDHCP: [u8; 6] = [1, 1, 1, 176, 1, 1];
 
 /// Answers a known node's DISCOVER or REQUEST, and its request on 4011.
 pub(super) fn answer(
@@ -169,6 +170,7 @@ fn boot(
     if request.client.class == Class::Http {
         reply.set(code::VENDOR_CLASS, *b"HTTPClient");
         trail.step("HTTP Boot: 60 HTTPClient and a URL [H1][H2]");
+        trail.step(fields::HTTP_BOOT_HINT);
     } else if request.client.ipxe.is_some() {
         reply.set(code::IPXE, NO_PXEDHCP);
         trail.step("iPXE need not wait for a proxy: 175.176 = 1 [X5]");
@@ -178,7 +180,7 @@ fn boot(
         // [X5] BIOS ROM; [X4] UEFI with `uefi_offer: pxe`. 60 never goes without 43 here.
         fields::bypass_discovery(reply, knobs, trail);
         if reply.option(code::VENDOR_SPECIFIC).is_some() {
-            reply.set(code::VENDOR_CLASS, *b"PXEClient");
+            reply.set(code::VENDOR_CLASS, request.client.pxe_class.as_bytes());
             trail.step("60 and 43 = 06 01 08 ff: no wait for a proxy [X5]");
         }
     }

@@ -21,7 +21,7 @@ use crate::config::{Code, Findings};
 use super::bmc::{Bmc, BmcXname};
 use super::id::{Mac, Uuid, Xname};
 use super::node::{Nic, Node, NodeArch, Origin};
-use super::switch_port::SwitchPort;
+use super::switch_port::{self, SwitchPort};
 
 /// Keys of a node in the new form, as OpenCHAMI has them.
 pub const NEW_KEYS: [&str; 6] = ["name", "nid", "xname", "bmc", "groups", "interfaces"];
@@ -82,6 +82,8 @@ pub struct NodePlaces {
     pub serial: Span,
     /// `circuit_id`, else `remote_id`
     pub port: Span,
+    /// `client_id`
+    pub client_id: Span,
     /// `profile`
     pub profile: Span,
     /// Per card: the MAC and the addresses.
@@ -287,6 +289,7 @@ impl Reader {
         }
         let serial = table.text("serial");
         let port = SwitchPort::read(table);
+        let client_id = switch_port::identifier(table, "client_id");
         let profile = table.text("profile");
         let (nics, nic_places) = interfaces(table);
         let node = Node {
@@ -296,7 +299,7 @@ impl Reader {
             nics,
             uuid: uuid.map(|uuid| uuid.value),
             serial: owned(serial),
-            client_id: client_id(table),
+            client_id: client_id.as_ref().map(|id| id.value.clone()),
             port: port.as_ref().map(|port| port.value.clone()).unwrap_or_default(),
             arch: arch(table),
             role: owned(table.text("role")),
@@ -321,6 +324,7 @@ impl Reader {
             uuid: uuid.map_or(head, |uuid| uuid.span),
             serial: span_or(head, serial),
             port: port.map_or(head, |port| port.span),
+            client_id: client_id.map_or(head, |id| id.span),
             profile: span_or(head, profile),
             nics: nic_places,
         };
@@ -416,29 +420,6 @@ impl Reader {
             table
                 .warning(Code::MissingXname, head, "xname", format!("{} has no xname", node.label()))
                 .advise("OpenCHAMI's services know a node by its xname, such as x1000c0s0b0n0");
-        }
-    }
-}
-
-/// Option 61 of a node: a text, or `{hex: "01aabb"}`.
-fn client_id(table: &mut Table<'_, '_>) -> Option<Vec<u8>> {
-    let (value, span) = table.value("client_id").map(|value| (value.to_json(), value.span))?;
-    // A text is sent as type 0 (RFC 2132, 9.14); as bare bytes, too, by clients that know no types.
-    let bytes = match &value {
-        serde_json::Value::String(text) => Some(text.as_bytes().to_vec()),
-        serde_json::Value::Object(map) if map.len() == 1 => {
-            crate::dhcp::catalogue::parse_option("61", &value).ok().map(|option| option.value)
-        }
-        _ => None,
-    };
-    // RFC 2132, 9.14: at least two bytes.
-    match bytes {
-        Some(bytes) if (2..=255).contains(&bytes.len()) => Some(bytes),
-        _ => {
-            table
-                .error(Code::WrongValue, span, "client_id", "client_id needs 2 to 255 bytes of option 61")
-                .advise("write a text, or {hex: \"ff00112233\"}");
-            None
         }
     }
 }

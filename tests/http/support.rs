@@ -228,6 +228,8 @@ fn settings(assets: PathBuf, port: u16) -> Settings {
         no_boot_entry: NoBootEntry::Auto,
         subnets: Vec::new(),
         profiles: Default::default(),
+        pxe_classes: Vec::new(),
+        trusted_relays: Vec::new(),
         raspberry_pi_menu: "Raspberry Pi Boot".to_owned(),
         log_format: Default::default(),
         knobs: Knobs::default(),

@@ -233,6 +233,7 @@ fn world(known: Known, assets: &Path) -> World {
         no_boot_entry: NoBootEntry::Auto,
         subnets: Vec::new(),
         profiles: BTreeMap::new(),
+        pxe_classes: Vec::new(),
         raspberry_pi_menu: "Raspberry Pi Boot".to_owned(),
         trusted_relays: Vec::new(),
         log_format: Default::default(),

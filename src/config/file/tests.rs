@@ -181,3 +181,20 @@ fn network_and_broadcast_are_no_hosts_except_in_point_to_point_networks() {
     assert!(!host("10.0.0.0/24", "10.0.0.255") && !host("10.0.0.0/24", "10.0.1.1"));
     assert!(host("10.0.0.0/31", "10.0.0.0") && host("10.0.0.7/32", "10.0.0.7"));
 }
+
+#[test]
+fn the_keys_of_firmwares_own_ways_have_defaults_and_bounds() {
+    let settings = right("mode: proxy").with(&Flags::default());
+    assert_eq!(settings.raspberry_pi_menu, "Raspberry Pi Boot");
+    assert_eq!(settings.pxe_classes, ["HW-Client"]);
+    let text = "{raspberry_pi_menu: Own, pxe_classes: [A, B], profiles: {s: {installer: onie/x.bin}}}";
+    let settings = right(text).with(&Flags::default());
+    assert_eq!((settings.raspberry_pi_menu.as_str(), settings.pxe_classes.len()), ("Own", 2));
+    assert_eq!(settings.profiles["s"].installer.as_deref(), Some("onie/x.bin"));
+    assert_eq!(right("pxe_classes: []").with(&Flags::default()).pxe_classes, [""; 0]);
+    for text in [format!("raspberry_pi_menu: {}", "x".repeat(201)), "raspberry_pi_menu: 'é'".to_owned()] {
+        let (code, key, message) = wrong(&text);
+        assert_eq!((code, key.as_str()), (Code::WrongValue, "raspberry_pi_menu"), "{message}");
+    }
+    assert_eq!(wrong("profiles: {s: {installer: ../x}}").1, "installer");
+}

@@ -11,6 +11,7 @@ use crate::firmware::{Loader, Loaders};
 use crate::records::{BootEntry, BootFile, Nic, Selectors};
 
 mod architectures;
+mod http_boot;
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const OTHER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
@@ -67,6 +68,7 @@ fn settings() -> Settings {
         subnets: Vec::new(),
         trusted_relays: Default::default(),
         profiles: BTreeMap::new(),
+        pxe_classes: vec!["HW-Client".to_owned()],
         raspberry_pi_menu: "Raspberry Pi Boot".to_owned(),
         log_format: Default::default(),
         knobs: Knobs::default(),
@@ -85,6 +87,7 @@ fn loaders() -> Loaders {
 /// One question to `decide`, with everything at its most usual.
 struct Ask {
     mode: Mode,
+    mtu: u16,
     port: Port,
     message: u8,
     options: Vec<(u8, Vec<u8>)>,
@@ -99,6 +102,7 @@ struct Ask {
 fn ask(mode: Mode, options: &[(u8, &[u8])]) -> Ask {
     Ask {
         mode,
+        mtu: 1500,
         port: Port::Dhcp,
         message: 1,
         options: options.iter().map(|(code, value)| (*code, value.to_vec())).collect(),
@@ -168,7 +172,7 @@ impl Ask {
             interface: "eth0".into(),
             address: SERVER,
             network: "10.0.0.0/24".parse().unwrap(),
-            mtu: 1500,
+            mtu: self.mtu,
             mode: self.mode,
             knobs: world.settings.knobs,
             port: self.port,
@@ -403,7 +407,7 @@ fn bios_reservation_saves_the_wait_for_a_proxy() {
 #[test]
 fn ipxe_reservation_says_no_pxedhcp() {
     let reply = reservation(&[PXE, BIOS, IPXE]).reply();
-    assert_eq!(reply.option(175), Some(&[176, 1, 1][..]));
+    assert_eq!(reply.option(175), Some(&[1, 1, 1, 176, 1, 1][..]));
     assert_eq!((reply.option(60), reply.option(43)), (None, None));
 }
 

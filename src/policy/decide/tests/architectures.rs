@@ -303,3 +303,39 @@ fn every_platform_of_the_registry_is_covered() {
         assert_eq!(count(platform), expected, "{platform:?}");
     }
 }
+
+/// [I5]: some Huawei servers say HW-Client; the answer says it back (quirk 47).
+#[test]
+fn a_synonym_of_pxeclient_is_answered_in_its_own_words() {
+    let huawei: (u8, &[u8]) = (60, b"HW-Client:Arch:00007:UNDI:003000");
+    for mode in [Mode::Proxy, Mode::Reservation] {
+        let mut bios = ask(mode, &[huawei, BIOS]);
+        assert_eq!(bios.settings.pxe_classes, ["HW-Client"]);
+        bios.settings.knobs.option_43 = Some(Option43::Bypass);
+        assert_eq!(bios.reply().option(60), Some(&b"HW-Client"[..]), "{mode:?}");
+    }
+    let mut unknown = ask(Mode::Proxy, &[huawei, UEFI]);
+    unknown.settings.pxe_classes.clear();
+    assert_eq!(unknown.silence(), Reason::NotPxe);
+}
+
+/// Of several servers' equal offers iPXE takes the last one; a priority makes it ours (quirk 13).
+#[test]
+fn ipxe_is_told_that_our_offer_comes_first() {
+    let reply = ask(Mode::Reservation, &[PXE, BIOS, IPXE]).reply();
+    assert!(reply.option(175).unwrap().starts_with(&[1, 1, 1]));
+}
+
+/// PXE may come from any card of a node, each with its own address (quirk 52).
+#[test]
+fn a_second_card_of_a_node_boots_with_the_address_of_its_own() {
+    let second = [0x52, 0x54, 0, 0xbe, 0xef, 2];
+    let address = Ipv4Addr::new(10, 0, 0, 6);
+    let mut ask = ask(Mode::Reservation, &[PXE, UEFI]);
+    ask.nodes[0].nics.push(Nic { mac: Mac::new(second).unwrap(), addresses: vec![address.into()] });
+    ask.patch.push((28, second.to_vec()));
+    let decision = ask.decide();
+    assert_eq!(decision.because[0], "node compute1 by mac 52:54:00:be:ef:02");
+    let Verdict::Answer(answer) = decision.verdict else { panic!("silence") };
+    assert_eq!((answer.reply.yiaddr, answer.reply.file.as_str()), (address, "snponly-x86_64.efi"));
+}
