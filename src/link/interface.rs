@@ -102,13 +102,15 @@ impl Interface {
     pub fn difference(&self, now: &Self) -> String {
         let mut words = Vec::new();
         if self.address != now.address || self.network != now.network {
-            let prefix = |interface: &Self| format!("{}/{}", interface.address, interface.network.prefix_len());
+            let prefix =
+                |interface: &Self| format!("{}/{}", interface.address, interface.network.prefix_len());
             words.push(format!("address {} is now {}", prefix(self), prefix(now)));
         } else if self.addresses != now.addresses {
             words.push("its other addresses changed".to_owned());
         }
         if self.mac != now.mac {
-            let mac = |interface: &Self| interface.mac.map_or_else(|| "none".to_owned(), |mac| mac.to_string());
+            let mac =
+                |interface: &Self| interface.mac.map_or_else(|| "none".to_owned(), |mac| mac.to_string());
             words.push(format!("MAC {} is now {}", mac(self), mac(now)));
         }
         if self.mtu != now.mtu {

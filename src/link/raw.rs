@@ -2,9 +2,9 @@
 //! clients that have no address yet [D1], and shows what other servers answer.
 
 use std::io;
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 
 use nix::sys::socket::{ControlMessageOwned, LinkAddr, MsgFlags, recvmsg, setsockopt, sockopt};
 use pnet::datalink::{self, Config};

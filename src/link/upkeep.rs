@@ -67,7 +67,9 @@ pub(super) async fn keep(
         // It may have changed since it was looked at and before the watch stood.
         let ended = if watch.differs(&last) { Ok(()) } else { shell(listener).run(&watch).await };
         match ended {
-            Err(cause) if cause.raw_os_error() != Some(ENETDOWN) && !watch.differs(&last) => return gone(cause),
+            Err(cause) if cause.raw_os_error() != Some(ENETDOWN) && !watch.differs(&last) => {
+                return gone(cause);
+            }
             _ => {}
         }
         listener = match reopened(&watch, &last, &links, &journal).await {

@@ -96,11 +96,7 @@ pub fn bind(listen: Vec<Listen>) -> Result<Server, TftpError> {
 
 impl From<&Interface> for Listen {
     fn from(interface: &Interface) -> Self {
-        Self {
-            interface: interface.name.to_string(),
-            address: interface.address,
-            mtu: interface.mtu.into(),
-        }
+        Self { interface: interface.name.to_string(), address: interface.address, mtu: interface.mtu.into() }
     }
 }
 
@@ -251,8 +247,7 @@ impl<N: Fn(TftpEvent)> Service<N> {
             if !ear.socket.as_ref().is_some_and(RequestSocket::is_attached) {
                 ear.socket = None;
                 let socket = RequestSocket::bind(&ear.listen.interface, PORT).ok();
-                ear.socket =
-                    socket.filter(|socket| self.ready.add(socket, index as u64).is_ok());
+                ear.socket = socket.filter(|socket| self.ready.add(socket, index as u64).is_ok());
             }
         }
     }
