@@ -35,6 +35,7 @@ pub fn settings() -> Settings {
         profiles: Default::default(),
         log_format: Default::default(),
         knobs: Knobs::default(),
+        v6: Default::default(),
     }
 }
 

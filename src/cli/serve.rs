@@ -2,7 +2,7 @@
 //! said), open sockets, say what listens where, serve until told to stop, drain with a limit.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::file::Flags;
-use crate::config::{FirmwareSource, HttpListen, Mode, Settings};
+use crate::config::{FirmwareSource, HttpListen, InterfaceSettings, Mode, Settings};
 use crate::journal::log::{self, LogFormat};
 use crate::journal::{Event, Journal, Level, Notice};
 use crate::link::dhcp::{self, Listener};
-use crate::link::{Interface, Peers};
+use crate::link::{Interface, Peers, dhcp_v6};
 use crate::reload::{self, Assembled};
 use crate::world::Current;
 use crate::{firmware, http, tftp};
@@ -144,7 +144,7 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
     let transports: Vec<_> = listeners.iter().map(Listener::transport).collect();
     let tftp_server = {
         let _in_runtime = for_tftp.enter();
-        bind_tftp(&interfaces)?
+        bind_tftp(&world.settings, &interfaces)?
     };
     let addresses = http_addresses(&world.settings, &interfaces);
     let http_listeners = {
@@ -237,13 +237,21 @@ async fn until_signal(
 
 /// The served interfaces, and loopback: who tries `tftp OUR_ADDRESS` on this very machine asks over that.
 /// Another TFTP server there is no reason not to start.
-fn bind_tftp(interfaces: &[Interface]) -> Result<tftp::Server, tftp::TftpError> {
+fn bind_tftp(settings: &Settings, interfaces: &[Interface]) -> Result<tftp::Server, tftp::TftpError> {
     let listen = |interface: &Interface| tftp::Listen {
         interface: interface.name.to_string(),
-        address: interface.address,
+        address: interface.address.into(),
         mtu: interface.mtu.into(),
     };
-    let served = || interfaces.iter().map(listen).collect::<Vec<_>>();
+    let served = || {
+        let pairs = interfaces.iter().zip(&settings.interfaces).filter(|(_, settings)| settings.v6.serves());
+        let over_v6 = pairs.map(|(interface, settings)| {
+            // The socket hears all of them, also those that come later.
+            let first = over_v6(settings, interface).first().copied().unwrap_or(Ipv6Addr::UNSPECIFIED);
+            tftp::Listen { address: first.into(), ..listen(interface) }
+        });
+        interfaces.iter().map(listen).chain(over_v6).collect::<Vec<_>>()
+    };
     let loopback = interfaces.first().filter(|_| interfaces.iter().all(|interface| &*interface.name != "lo"));
     let with_loopback = loopback.map(|first| {
         let mut all = served();
@@ -256,16 +264,23 @@ fn bind_tftp(interfaces: &[Interface]) -> Result<tftp::Server, tftp::TftpError> 
     }
 }
 
-/// `:PORT` stands for each served interface's own address.
+/// Our addresses for boot files over IPv6, where DHCPv6 is served; link-local ones left out.
+fn over_v6(settings: &InterfaceSettings, interface: &Interface) -> Vec<Ipv6Addr> {
+    if settings.v6.serves() { dhcp_v6::addresses(interface) } else { Vec::new() }
+}
+
+/// `:PORT` stands for each served interface's own address, and its IPv6 ones where DHCPv6 is served.
 fn http_addresses(settings: &Settings, interfaces: &[Interface]) -> Vec<SocketAddr> {
     let mut addresses = Vec::new();
     for listen in &settings.http {
         match listen.address {
             Some(address) => addresses.push(SocketAddr::new(address, listen.port)),
             None => {
-                addresses.extend(
-                    interfaces.iter().map(|interface| SocketAddr::new(interface.address.into(), listen.port)),
-                );
+                for (interface, settings) in interfaces.iter().zip(&settings.interfaces) {
+                    addresses.push(SocketAddr::new(interface.address.into(), listen.port));
+                    let over_v6 = over_v6(settings, interface);
+                    addresses.extend(over_v6.into_iter().map(|own| SocketAddr::new(own.into(), listen.port)));
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 //! decided and notes it. No branch on protocol content beyond telling the ports apart.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,9 +17,12 @@ use crate::policy::{self, Answer, Arrival, Fact, Request, Seen, Verdict};
 use crate::world::{Current, World};
 
 use super::delivery::{Delivery, PXE_PORT, Port, SERVER_PORT};
+use super::dhcp_v6::{self, OwnV6};
 use super::frame::{self, Datagram};
 use super::raw::RawSocket;
+use super::router::Advertiser;
 use super::udp_dhcp::DhcpSocket;
+use super::udp_v6::SocketV6;
 use super::{Interface, LinkError, Peers};
 
 const BROADCAST_MAC: [u8; 6] = [0xff; 6];
@@ -34,6 +37,8 @@ pub struct Listener {
     raw: Option<RawSocket>,
     dhcp: Option<DhcpSocket>,
     pxe: Option<DhcpSocket>,
+    pub(super) v6: Option<SocketV6>,
+    advertiser: Option<Advertiser>,
 }
 
 impl Listener {
@@ -108,7 +113,9 @@ impl Listener {
                 })?;
             }
         }
-        Ok(Self { interface, costs, raw, dhcp, pxe: Some(pxe) })
+        let v6 = dhcp_v6::open(settings, &interface, raw.is_some(), &mut costs);
+        let advertiser = Advertiser::open(settings, &interface, &mut costs);
+        Ok(Self { interface, costs, raw, dhcp, pxe: Some(pxe), v6, advertiser })
     }
 
     /// `raw+udp`, `raw` or `udp`, for the line at start-up.
@@ -124,10 +131,21 @@ impl Listener {
         if let Some(raw) = &self.raw {
             return raw.receive(buffer).await.map(|to_us| Source::Frame { to_us });
         }
+        let mut by_v6 = Vec::new();
+        let v6 = async {
+            match &self.v6 {
+                Some(socket) => socket.receive(&mut by_v6).await,
+                None => std::future::pending().await,
+            }
+        };
         match (&self.dhcp, &self.pxe) {
             (Some(dhcp), Some(pxe)) => {
                 let mut other = Vec::new();
                 tokio::select! {
+                    from = v6 => from.map(|from| {
+                        std::mem::swap(buffer, &mut by_v6);
+                        Source::DatagramV6(from)
+                    }),
                     from = dhcp.receive(buffer) => from.map(|from| Source::Datagram(Port::Dhcp, from)),
                     from = pxe.receive(&mut other) => {
                         std::mem::swap(buffer, &mut other);
@@ -137,6 +155,28 @@ impl Listener {
             }
             _ => std::future::pending().await,
         }
+    }
+
+    /// Sends a DHCPv6 reply from its own port, else as a frame back to the card that asked.
+    pub(super) fn send_v6(
+        &self,
+        payload: &[u8],
+        own: Option<Ipv6Addr>,
+        to: SocketAddrV6,
+        asker: Option<[u8; 6]>,
+    ) -> io::Result<()> {
+        let unsupported = || io::Error::from(io::ErrorKind::Unsupported);
+        if let Some(socket) = &self.v6 {
+            return socket.send(payload, to);
+        }
+        let (Some(raw), Some(card), Some(asker), Some(own)) = (&self.raw, self.interface.mac, asker, own)
+        else {
+            return Err(unsupported());
+        };
+        let from = SocketAddrV6::new(own, policy::v6::SERVER_PORT, 0, 0);
+        let frame = frame::build_v6(card.bytes(), asker, from, to, payload)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        raw.send(&frame)
     }
 
     /// Sends a reply the way the destination table says; returns the way it really took.
@@ -193,6 +233,7 @@ impl Listener {
 enum Source {
     Frame { to_us: bool },
     Datagram(Port, SocketAddrV4),
+    DatagramV6(SocketAddrV6),
 }
 
 /// Serves until `stop` turns true or an interface fails.
@@ -205,7 +246,10 @@ pub async fn serve(
 ) -> Result<(), LinkError> {
     let seen = Arc::new(Mutex::new(Seen::default()));
     let mut tasks = tokio::task::JoinSet::new();
-    for listener in listeners {
+    for mut listener in listeners {
+        if let Some(advertiser) = listener.advertiser.take() {
+            tasks.spawn(advertiser.run());
+        }
         let shell = Shell {
             listener,
             current: current.clone(),
@@ -213,6 +257,7 @@ pub async fn serve(
             journal: journal.clone(),
             seen: Arc::clone(&seen),
             start: now(),
+            own_v6: Mutex::default(),
         };
         tasks.spawn(shell.run());
     }
@@ -225,17 +270,18 @@ pub async fn serve(
     }
 }
 
-struct Shell {
-    listener: Listener,
-    current: Current,
-    peers: Peers,
-    journal: Journal,
+pub(super) struct Shell {
+    pub(super) listener: Listener,
+    pub(super) current: Current,
+    pub(super) peers: Peers,
+    pub(super) journal: Journal,
     seen: Arc<Mutex<Seen>>,
     start: Instant,
+    pub(super) own_v6: Mutex<OwnV6>,
 }
 
 #[allow(clippy::disallowed_methods, reason = "link/ is the edge: the clock is read here")]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }
 
@@ -251,6 +297,7 @@ impl Shell {
             };
             match source {
                 Source::Datagram(port, from) => self.message(&buffer, port, from, None),
+                Source::DatagramV6(from) => self.message_v6(&buffer, from, None, None),
                 Source::Frame { to_us } => match frame::strip(&buffer) {
                     Some(Datagram::V4 { source_mac, source, destination, payload }) => {
                         let reply = destination.port() == super::delivery::CLIENT_PORT;
@@ -259,9 +306,10 @@ impl Shell {
                             self.message(payload, port, source, Some(source_mac));
                         }
                     }
-                    Some(Datagram::V6 { source_mac, source, payload }) => {
-                        let from = SocketAddr::new(source.into(), 546);
-                        self.note(from, Port::Dhcp, Some(source_mac), payload, DhcpOutcome::V6);
+                    Some(Datagram::V6 { source_mac, source, destination, payload }) => {
+                        if to_us {
+                            self.message_v6(payload, source, Some(*destination.ip()), Some(source_mac));
+                        }
                     }
                     None => {}
                 },

@@ -2,13 +2,18 @@
 
 pub mod delivery;
 pub mod dhcp;
+pub mod dhcp_v6;
 mod error;
 pub mod frame;
 pub mod interface;
+mod neighbours_v6;
 pub mod peers;
+mod peers_v6;
 mod raw;
+pub mod router;
 pub mod udp;
 mod udp_dhcp;
+mod udp_v6;
 
 pub use error::LinkError;
 pub use interface::Interface;

@@ -6,14 +6,14 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use tokio::sync::{oneshot, watch};
 
 use crate::journal::{TftpEvent, TftpOutcome};
-use crate::link::udp::{self, Readiness, RequestSocket, TransferSocket, UdpError, Woken};
+use crate::link::udp::{self, Family, Readiness, RequestSocket, TransferSocket, UdpError, Woken};
 use crate::link::{Peer, Peers};
 use crate::policy::Reason;
 use crate::world::Current;
@@ -41,8 +41,9 @@ const REQUEST_MAX: usize = 2048;
 pub struct Listen {
     /// Kernel name of the interface.
     pub interface: String,
-    /// Our address there, for the journal; answers come from whichever address was asked [T1].
-    pub address: Ipv4Addr,
+    /// Our address there: its family is served, and the journal names it. Answers come from whichever address
+    /// was asked [T1].
+    pub address: IpAddr,
     /// MTU of the interface, bytes [T3].
     pub mtu: u32,
 }
@@ -86,7 +87,12 @@ pub fn bind(listen: Vec<Listen>) -> Result<Server, TftpError> {
     udp::allow_descriptors(2 * TRANSFERS_MAX as u64 + 1024);
     let ears = listen
         .into_iter()
-        .map(|listen| Ok(Ear { socket: RequestSocket::bind(&listen.interface, PORT)?, listen }))
+        .map(|listen| {
+            Ok(Ear {
+                socket: RequestSocket::bind(&listen.interface, PORT, Family::of(listen.address))?,
+                listen,
+            })
+        })
         .collect::<Result<_, UdpError>>()?;
     Ok(Server { ears })
 }
@@ -159,8 +165,8 @@ struct Service<N> {
 /// A request and the way it came.
 struct Asked<'a> {
     ear: usize,
-    peer: SocketAddrV4,
-    local: Ipv4Addr,
+    peer: SocketAddr,
+    local: IpAddr,
     name: &'a [u8],
     now: Instant,
 }
@@ -290,9 +296,9 @@ impl<N: Fn(TftpEvent)> Service<N> {
             return Err((Refusal::busy(), None));
         }
         let world = self.current.load();
-        let peer = self.peers.who(&world.records, IpAddr::V4(*asked.peer.ip()));
+        let peer = self.peers.who(&world.records, asked.peer.ip());
         let listen = &self.ears[asked.ear].listen;
-        let found = match lookup::find(&world, &peer, IpAddr::V4(asked.local), asked.name) {
+        let found = match lookup::find(&world, &peer, asked.local, asked.name) {
             Ok(found) => found,
             Err(refusal) => return Err((refusal, Some(peer))),
         };
@@ -306,7 +312,7 @@ impl<N: Fn(TftpEvent)> Service<N> {
         };
         let mtu = socket.path_mtu().unwrap_or(listen.mtu).min(listen.mtu);
         let knobs = lookup::knobs(&world.settings, &listen.interface, &peer);
-        let limits = Limits::new(mtu, knobs.blksize_max, knobs.windowsize_max);
+        let limits = Limits::new(mtu, asked.local, knobs.blksize_max, knobs.windowsize_max);
         let agreed = options::negotiate(request, found.size, limits);
         let payload = match request.mode {
             Mode::Netascii => Payload::netascii(found.content, found.size),
@@ -380,8 +386,8 @@ impl<N: Fn(TftpEvent)> Service<N> {
 
     fn event(&self, asked: &Asked<'_>, peer: Option<&Peer>, outcome: TftpOutcome) -> TftpEvent {
         TftpEvent {
-            peer: SocketAddr::V4(asked.peer),
-            local: IpAddr::V4(asked.local),
+            peer: asked.peer,
+            local: asked.local,
             interface: Some(self.ears[asked.ear].listen.interface.clone()),
             mac: peer.and_then(|peer| peer.mac),
             node: peer.and_then(|peer| peer.node.as_ref()).map(|node| node.label()),

@@ -230,6 +230,7 @@ fn settings(assets: PathBuf, port: u16) -> Settings {
         profiles: Default::default(),
         log_format: Default::default(),
         knobs: Knobs::default(),
+        v6: Default::default(),
     }
 }
 

@@ -66,6 +66,7 @@ fn settings() -> Settings {
         profiles: BTreeMap::new(),
         log_format: Default::default(),
         knobs: Knobs::default(),
+        v6: Default::default(),
     }
 }
 
