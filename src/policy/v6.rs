@@ -323,9 +323,9 @@ fn assign(
             reply.add(code::RAPID_COMMIT, []);
         } else {
             reply.kind = ADVERTISE;
+            // The record names this node: no need to wait for other servers (RFC 8415, 18.2.1).
+            reply.add(code::PREFERENCE, [255]);
         }
-        // The record names this node: no need to wait for other servers (RFC 8415, 18.2.1).
-        reply.add(code::PREFERENCE, [255]);
     }
     let subnet = offer.address.ok().and_then(|address| world.settings.v6.subnet_of(address));
     let times = Lifetimes::of(subnet.map_or(LEASE, |subnet| subnet.lease));
