@@ -22,8 +22,8 @@ const HEADER: usize = 16;
 /// The longest answer, bytes: a link with all its statistics takes a few KiB.
 const ANSWER_MAX: usize = 32 << 10;
 const AF_INET: u8 = 2;
-/// Groups RTMGRP_LINK and RTMGRP_IPV4_IFADDR.
-const CHANGES: u32 = 0x1 | 0x10;
+/// Groups RTMGRP_LINK, RTMGRP_IPV4_IFADDR and RTMGRP_IPV6_IFADDR.
+const CHANGES: u32 = 0x1 | 0x10 | 0x100;
 
 /// What the kernel says of a link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -207,7 +207,8 @@ mod tests {
     #[test]
     fn a_vlan_device_is_known_by_its_kind_and_carries_its_id() {
         let link = |kind: &[u8]| {
-            let data = padded(2, &[padded(2, &1_u32.to_ne_bytes()), padded(1, &10_u16.to_ne_bytes())].concat());
+            let data =
+                padded(2, &[padded(2, &1_u32.to_ne_bytes()), padded(1, &10_u16.to_ne_bytes())].concat());
             let info = padded(18 | 0x8000, &[padded(1, kind), data].concat());
             facts(&[padded(3, b"boot\0"), padded(4, &1496_u32.to_ne_bytes()), info].concat())
         };

@@ -128,7 +128,9 @@ impl Bench {
         let url = format!("tftp://{server}/snponly-x86_64.efi");
         let file = self.sandbox.work().join("loader");
         let words = ["curl", "-sS", "--max-time", "20", "-o", file.to_str().unwrap(), &url];
-        self.sandbox.run(Place::Host("lc0"), &words).unwrap_or_else(|error| panic!("{error}\n{}", self.log()));
+        self.sandbox
+            .run(Place::Host("lc0"), &words)
+            .unwrap_or_else(|error| panic!("{error}\n{}", self.log()));
         std::fs::read(file).unwrap().len()
     }
 

@@ -25,8 +25,9 @@ fn dnsmasq(bench: &Bench, interface: &str, range: &str, more: &[&str]) -> (Proce
         .stderr(Stdio::piped());
     let mut process = bench.sandbox.start("dnsmasq", &mut command).unwrap();
     let log = Journal::follow(process.child().stderr.take().unwrap(), None).unwrap();
-    let ready =
-        |entry: &serde_json::Value| entry["text"].as_str().is_some_and(|text| text.contains("DHCP, IP range"));
+    let ready = |entry: &serde_json::Value| {
+        entry["text"].as_str().is_some_and(|text| text.contains("DHCP, IP range"))
+    };
     log.wait_for("DHCP, IP range", LIMIT, ready).unwrap();
     (process, log)
 }
@@ -105,7 +106,8 @@ fn beside_libvirts_dnsmasq_on_a_bridge_the_guests_of_its_ports_get_both() {
         bench.ip("srv", "link set eth0 master virbr0");
         bench.ip("srv", "addr add 10.77.0.1/24 brd + dev virbr0");
         bench.ip("srv", "link set virbr0 up");
-        let more = [&["--except-interface=lo", "--dhcp-no-override", "--dhcp-lease-max=50"][..], style].concat();
+        let more =
+            [&["--except-interface=lo", "--dhcp-no-override", "--dhcp-lease-max=50"][..], style].concat();
         let (_process, log) = dnsmasq(&bench, "virbr0", "10.77.0.100,10.77.0.149,255.255.255.0", &more);
         let bench = bench.serve("mode: proxy\ninterfaces: [{name: virbr0}]");
         bench.notice("transport", "no UDP port 67 on virbr0");

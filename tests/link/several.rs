@@ -30,7 +30,8 @@ fn one_node_on_two_interfaces_gets_each_networks_own_answer() {
         let script = bench.curl(&format!("http://{server}:8081/boot/v1/bootscript?mac={MAC0}")).unwrap();
         assert!(script.starts_with("#!ipxe"), "{script}");
     }
-    let labels: Vec<_> = bench.entries().iter().filter_map(|entry| entry["node"].as_str().map(str::to_owned)).collect();
+    let labels: Vec<_> =
+        bench.entries().iter().filter_map(|entry| entry["node"].as_str().map(str::to_owned)).collect();
     assert!(labels.iter().all(|label| label == "compute1"), "{labels:?}");
 }
 
@@ -99,7 +100,8 @@ fn vlans_and_the_untagged_network_of_one_cable_are_served_side_by_side() {
             _ => MAC2,
         };
         assert_eq!(mac, own, "{entry}");
-        let vlan = interface.strip_prefix("eth0.").filter(|_| trunk.real).map(|vlan| vlan.parse::<u64>().unwrap());
+        let vlan =
+            interface.strip_prefix("eth0.").filter(|_| trunk.real).map(|vlan| vlan.parse::<u64>().unwrap());
         assert_eq!(entry["vlan"].as_u64(), vlan, "{entry}");
     }
 }
@@ -110,8 +112,7 @@ fn vlans_and_the_untagged_network_of_one_cable_are_served_side_by_side() {
 fn an_interface_without_address_serves_with_the_configured_one() {
     let bench = Bench::lay();
     bench.cable("eth1", None, MAC1);
-    let bench =
-        bench.serve("mode: proxy\ninterfaces: [{name: eth0}, {name: eth1, address: 10.77.0.1}]");
+    let _bench = bench.serve("mode: proxy\ninterfaces: [{name: eth0}, {name: eth1, address: 10.77.0.1}]");
     let offers = Card::open("eth1", MAC1).discover(|_| true);
     let server = Ipv4Addr::new(10, 77, 0, 1);
     assert_eq!((offers[0].server(), offers[0].siaddr()), (server, server));
