@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::boot::template::Templates;
 use crate::client::Cpu;
-use crate::config::{FirmwareSource, HostnameSource, Knobs, Mode, NoBootEntry, Settings};
+use crate::config::{FirmwareSource, HostnameSource, Mode, NoBootEntry, Settings};
 use crate::firmware::{Loader, Loaders};
 use crate::link::{Peer, PeerSource};
 use crate::records::{BootEntry, BootFile, Nic, Node, Origin, Selectors, Snapshot};
@@ -34,7 +34,7 @@ pub fn settings() -> Settings {
         subnets: Vec::new(),
         profiles: Default::default(),
         log_format: Default::default(),
-        knobs: Knobs::default(),
+        ..crate::config::file::Written::default().with(&crate::config::Flags::default())
     }
 }
 

@@ -2,7 +2,7 @@
 //! said), open sockets, say what listens where, serve until told to stop, drain with a limit.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -33,7 +33,9 @@ pub struct Args {
     /// Interface to serve; may be repeated.
     #[arg(long = "interface", value_name = "IF")]
     interfaces: Vec<String>,
-    /// proxy: boot data beside another DHCP server; reservation: addresses too.
+    /// proxy: boot data beside another DHCP server; auto-proxy: for clients in no record too; reservation:
+    /// addresses too; reservation+proxy: addresses for nodes that have one; 4011-only: beside a daemon that
+    /// owns port 67; observe: send nothing.
     #[arg(long, value_name = "MODE")]
     mode: Option<Mode>,
     /// Node records (OpenCHAMI's nodes.yaml or .json); may be repeated.
@@ -64,6 +66,11 @@ fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
 }
 
 impl Args {
+    /// The same in another mode.
+    pub(super) fn in_mode(self, mode: Mode) -> Self {
+        Self { mode: Some(mode), ..self }
+    }
+
     fn flags(self) -> Flags {
         Flags {
             config: self.config,
@@ -135,18 +142,23 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         let _in_runtime = for_dhcp.enter();
         let pairs = world.settings.interfaces.iter().zip(&interfaces);
         pairs
-            .map(|(settings, interface)| Listener::open(settings, interface.clone()))
+            .map(|(own, interface)| {
+                Listener::open(own, interface.clone(), own.mode.unwrap_or(world.settings.mode))
+            })
             .collect::<Result<_, _>>()?
     };
     for cost in listeners.iter().flat_map(|listener| &listener.costs) {
         journal.say(Level::Warn, "transport", cost.clone());
     }
     let transports: Vec<_> = listeners.iter().map(Listener::transport).collect();
-    let tftp_server = {
+    let answering = answering(&world.settings, &interfaces);
+    let tftp_server = if answering.is_empty() {
+        None
+    } else {
         let _in_runtime = for_tftp.enter();
-        bind_tftp(&interfaces)?
+        Some(bind_tftp(&answering)?)
     };
-    let addresses = http_addresses(&world.settings, &interfaces);
+    let addresses = http_addresses(&world.settings, &interfaces, &answering);
     let http_listeners = {
         let _in_runtime = for_http.enter();
         http::bind(&addresses)?
@@ -167,7 +179,7 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
             report_end(ended.map_err(anyhow::Error::from), &failed);
         }));
     }
-    {
+    if let Some(tftp_server) = tftp_server {
         let (current, peers, journal, stopped) =
             (current.clone(), peers.clone(), journal.clone(), stopped.clone());
         let failed = failed.clone();
@@ -256,15 +268,29 @@ fn bind_tftp(interfaces: &[Interface]) -> Result<tftp::Server, tftp::TftpError> 
     }
 }
 
-/// `:PORT` stands for each served interface's own address.
-fn http_addresses(settings: &Settings, interfaces: &[Interface]) -> Vec<SocketAddr> {
+/// The interfaces where something is sent at all. Nothing listens by TFTP or HTTP on the others.
+fn answering(settings: &Settings, interfaces: &[Interface]) -> Vec<Interface> {
+    let answers = |interface: &&Interface| dhcp::in_force(settings, &interface.name).0.answers();
+    interfaces.iter().filter(answers).cloned().collect()
+}
+
+/// `:PORT` stands for each answering interface's own address.
+fn http_addresses(settings: &Settings, interfaces: &[Interface], answering: &[Interface]) -> Vec<SocketAddr> {
     let mut addresses = Vec::new();
+    if answering.is_empty() {
+        return addresses;
+    }
+    let observed = |address: IpAddr| {
+        let at = |own: &[Interface]| own.iter().any(|interface| IpAddr::V4(interface.address) == address);
+        at(interfaces) && !at(answering)
+    };
     for listen in &settings.http {
         match listen.address {
+            Some(address) if observed(address) => {}
             Some(address) => addresses.push(SocketAddr::new(address, listen.port)),
             None => {
                 addresses.extend(
-                    interfaces.iter().map(|interface| SocketAddr::new(interface.address.into(), listen.port)),
+                    answering.iter().map(|interface| SocketAddr::new(interface.address.into(), listen.port)),
                 );
             }
         }
@@ -276,7 +302,8 @@ fn http_addresses(settings: &Settings, interfaces: &[Interface]) -> Vec<SocketAd
 /// is only worth a warning.
 fn loaders_or_advice(world: &crate::world::World, journal: &Journal) -> anyhow::Result<()> {
     let FirmwareSource::Folder(folder) = &world.settings.firmware else { return Ok(()) };
-    if world.loaders.is_empty() {
+    let sends = |own: &crate::config::InterfaceSettings| own.mode.unwrap_or(world.settings.mode).answers();
+    if world.loaders.is_empty() && world.settings.interfaces.iter().any(sends) {
         return Err(anyhow!("{}", firmware::no_loaders_message(folder)));
     }
     // Debian builds none for some; only what a fetch would bring is worth a warning at every start.

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::client::Client;
-use crate::config::{InterfaceSettings, Settings, Transport};
+use crate::config::{InterfaceSettings, Mode, Settings, Transport};
 use crate::dhcp::Packet;
 use crate::journal::event::{DhcpEvent, DhcpOutcome, Sent};
 use crate::journal::{Event, Journal};
 use crate::policy::{self, Answer, Arrival, Fact, Request, Seen, Verdict};
 use crate::world::{Current, World};
 
+use super::delayed::Delayed;
 use super::delivery::{Delivery, PXE_PORT, Port, SERVER_PORT};
 use super::frame::{self, Datagram};
 use super::raw::RawSocket;
@@ -39,7 +40,10 @@ pub struct Listener {
 impl Listener {
     /// Opens what the transport allows. Fails when neither a raw socket nor port 67 can be had, when a
     /// transport that was asked for by name cannot, or when port 4011 is taken. Needs a tokio runtime.
-    pub fn open(settings: &InterfaceSettings, interface: Interface) -> Result<Self, LinkError> {
+    ///
+    /// Only what `mode` answers on is bound: port 67 stays another daemon's in `4011-only`, and `observe`, which
+    /// sends nothing, has nothing but its ear on the wire.
+    pub fn open(settings: &InterfaceSettings, interface: Interface, mode: Mode) -> Result<Self, LinkError> {
         let name = || interface.name.to_string();
         let mut costs = Vec::new();
         let raw = match settings.transport {
@@ -49,6 +53,7 @@ impl Listener {
         };
         let dhcp = match settings.transport {
             Transport::Raw => None,
+            _ if !mode.answers_on_67() => None,
             _ => Some(DhcpSocket::bind(&interface, SERVER_PORT)),
         };
         let (raw, dhcp) = match (settings.transport, raw, dhcp) {
@@ -71,10 +76,11 @@ impl Listener {
                 };
                 let udp_error = match &dhcp {
                     Some(Err(cause)) => cause.to_string(),
+                    _ if !mode.answers_on_67() => format!("not in mode {}", mode.name()),
                     _ => String::new(),
                 };
                 let (raw, dhcp) = (raw.and_then(Result::ok), dhcp.and_then(Result::ok));
-                if raw.is_none() && dhcp.is_none() {
+                if raw.is_none() && dhcp.is_none() && mode != Mode::Only4011 {
                     return Err(LinkError::NoTransport { interface: name(), raw: raw_error, udp: udp_error });
                 }
                 if raw.is_none() && settings.transport == Transport::Auto {
@@ -84,7 +90,7 @@ impl Listener {
                         interface.name
                     ));
                 }
-                if dhcp.is_none() && settings.transport == Transport::Auto {
+                if dhcp.is_none() && settings.transport == Transport::Auto && mode.answers_on_67() {
                     costs.push(format!(
                         "no UDP port 67 on {} ({udp_error}): working beside its owner by raw frames",
                         interface.name
@@ -94,13 +100,13 @@ impl Listener {
             }
         };
         // An unbound 4011 answers with an ICMP error, which aborts some ROMs (spec 6.5).
-        let pxe = DhcpSocket::bind(&interface, PXE_PORT).map_err(|cause| LinkError::Bind {
-            interface: name(),
-            port: PXE_PORT,
-            cause,
-        })?;
+        let pxe = mode
+            .answers()
+            .then(|| DhcpSocket::bind(&interface, PXE_PORT))
+            .transpose()
+            .map_err(|cause| LinkError::Bind { interface: name(), port: PXE_PORT, cause })?;
         if raw.is_some() {
-            for socket in dhcp.iter().chain([&pxe]) {
+            for socket in dhcp.iter().chain(&pxe) {
                 socket.close_for_receiving().map_err(|cause| LinkError::Bind {
                     interface: name(),
                     port: SERVER_PORT,
@@ -108,7 +114,7 @@ impl Listener {
                 })?;
             }
         }
-        Ok(Self { interface, costs, raw, dhcp, pxe: Some(pxe) })
+        Ok(Self { interface, costs, raw, dhcp, pxe })
     }
 
     /// `raw+udp`, `raw` or `udp`, for the line at start-up.
@@ -135,6 +141,7 @@ impl Listener {
                     }
                 }
             }
+            (None, Some(pxe)) => pxe.receive(buffer).await.map(|from| Source::Datagram(Port::Pxe, from)),
             _ => std::future::pending().await,
         }
     }
@@ -213,6 +220,7 @@ pub async fn serve(
             journal: journal.clone(),
             seen: Arc::clone(&seen),
             start: now(),
+            delayed: Delayed::default(),
         };
         tasks.spawn(shell.run());
     }
@@ -232,6 +240,24 @@ struct Shell {
     journal: Journal,
     seen: Arc<Mutex<Seen>>,
     start: Instant,
+    delayed: Delayed<Pending>,
+}
+
+/// An answer that waits.
+struct Pending {
+    answer: Box<Answer>,
+    port: Port,
+    asker: Option<[u8; 6]>,
+    /// Makes the event once it is known what came of it.
+    event: Box<dyn FnOnce(DhcpOutcome) -> DhcpEvent + Send>,
+}
+
+/// Returns at `due`, never where nothing is.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 #[allow(clippy::disallowed_methods, reason = "link/ is the edge: the clock is read here")]
@@ -240,10 +266,20 @@ fn now() -> Instant {
 }
 
 impl Shell {
-    async fn run(self) -> LinkError {
+    async fn run(mut self) -> LinkError {
         let mut buffer = Vec::new();
         loop {
-            let source = match self.listener.receive(&mut buffer).await {
+            let due = self.delayed.next();
+            let received = tokio::select! {
+                received = self.listener.receive(&mut buffer) => received,
+                () = until(due) => {
+                    while let Some(pending) = self.delayed.take(now()) {
+                        self.send(pending);
+                    }
+                    continue;
+                }
+            };
+            let source = match received {
                 Ok(source) => source,
                 Err(cause) => {
                     return LinkError::Gone { interface: self.listener.interface.name.to_string(), cause };
@@ -278,7 +314,7 @@ impl Shell {
     }
 
     /// One DHCPv4 message: decided, sent, noted.
-    fn message(&self, payload: &[u8], port: Port, source: SocketAddrV4, asker: Option<[u8; 6]>) {
+    fn message(&mut self, payload: &[u8], port: Port, source: SocketAddrV4, asker: Option<[u8; 6]>) {
         let packet = match Packet::parse(payload) {
             Ok(packet) => packet,
             Err(error) => {
@@ -302,24 +338,45 @@ impl Shell {
             }
             decision
         };
-        let outcome = match decision.verdict {
-            Verdict::Silence(reason) => DhcpOutcome::Silent(reason),
-            Verdict::Answer(answer) => self.answer(*answer, port, asker),
-        };
-        self.journal.note(Event::Dhcp(Box::new(DhcpEvent {
-            interface: Arc::clone(&self.listener.interface.name),
+        let interface = Arc::clone(&self.listener.interface.name);
+        let message = payload.to_vec();
+        let event = move |outcome| DhcpEvent {
+            interface,
             port: port.number(),
             source: source.into(),
             source_mac: asker,
-            message: payload.to_vec(),
+            message,
             outcome,
             node: decision.node.map(|node| node.label()),
             because: decision.because,
-        })));
+        };
+        match decision.verdict {
+            Verdict::Silence(reason) => {
+                self.journal.note(Event::Dhcp(Box::new(event(DhcpOutcome::Silent(reason)))));
+            }
+            Verdict::WouldAnswer(answer) => {
+                self.journal.note(Event::Dhcp(Box::new(event(DhcpOutcome::WouldAnswer(unsent(&answer))))));
+            }
+            Verdict::Answer(answer) => {
+                let delay = answer.delay;
+                let pending = Pending { answer, port, asker, event: Box::new(event) };
+                if delay.is_zero() {
+                    self.send(pending);
+                } else if let Err(pending) = self.delayed.push(now() + delay, pending) {
+                    self.send(pending);
+                }
+            }
+        }
+    }
+
+    /// Sends an answer and notes what came of it.
+    fn send(&self, pending: Pending) {
+        let outcome = self.answer(*pending.answer, pending.port, pending.asker);
+        self.journal.note(Event::Dhcp(Box::new((pending.event)(outcome))));
     }
 
     fn answer(&self, answer: Answer, port: Port, asker: Option<[u8; 6]>) -> DhcpOutcome {
-        let Answer { reply, limit, delivery, without_boot } = answer;
+        let Answer { reply, limit, delivery, without_boot, delay: _ } = answer;
         let encoded = reply.encode(limit);
         match self.listener.send(&encoded.bytes, port, delivery, asker) {
             Ok(way) => DhcpOutcome::Answered(Sent {
@@ -366,6 +423,18 @@ impl Shell {
             port,
             source,
         }
+    }
+}
+
+/// What would have been sent.
+fn unsent(answer: &Answer) -> Sent {
+    let encoded = answer.reply.encode(answer.limit);
+    Sent {
+        message: encoded.bytes,
+        way: answer.delivery,
+        broadcast_instead: false,
+        dropped: encoded.dropped,
+        without_boot: answer.without_boot,
     }
 }
 

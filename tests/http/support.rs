@@ -229,7 +229,7 @@ fn settings(assets: PathBuf, port: u16) -> Settings {
         subnets: Vec::new(),
         profiles: Default::default(),
         log_format: Default::default(),
-        knobs: Knobs::default(),
+        ..bootlace::config::file::Written::default().with(&bootlace::config::Flags::default())
     }
 }
 

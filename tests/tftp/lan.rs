@@ -235,6 +235,7 @@ fn world(known: Known, assets: &Path) -> World {
         profiles: BTreeMap::new(),
         log_format: Default::default(),
         knobs: known.knobs,
+        ..bootlace::config::file::Written::default().with(&bootlace::config::Flags::default())
     };
     World {
         settings,
