@@ -39,12 +39,9 @@ impl File {
 /// disk, quickly get "not found" [A2].
 pub fn render(world: &World, file: File, peer: &Peer, local: IpAddr) -> Result<String, Miss> {
     let (Some(mac), IpAddr::V4(v4)) = (peer.mac, local) else { return Err(Miss::NotFound) };
-    // In auto-proxy DHCP boots clients in no record, so their files must be there as well.
-    let stranger = (peer.node.is_none() && world.settings.mode_at(local) == Mode::AutoProxy)
-        .then(|| Arc::new(Node::stranger(mac)));
-    let Some(node) = peer.node.as_ref().or(stranger.as_ref()) else { return Err(Miss::NotFound) };
+    let node = &asking(world, peer, local).ok_or(Miss::NotFound)?;
     let Some(base) = urls::base(&world.settings, v4) else { return Err(Miss::NotFound) };
-    if stays_silent(world, node, mac, local) {
+    if stays_silent(world, node, Some(mac), local) {
         return Err(Miss::NotFound);
     }
     let name = match file {
@@ -64,13 +61,23 @@ pub fn render(world: &World, file: File, peer: &Peer, local: IpAddr) -> Result<S
     })
 }
 
+/// The node behind a peer. In auto-proxy DHCP boots clients in no record, so their files are there as well.
+pub(super) fn asking(world: &World, peer: &Peer, local: IpAddr) -> Option<Arc<Node>> {
+    let serves_strangers = || world.settings.mode_at(local) == Mode::AutoProxy;
+    match (&peer.node, peer.mac) {
+        (Some(node), _) => Some(Arc::clone(node)),
+        (None, Some(mac)) if serves_strangers() => Some(Arc::new(Node::stranger(mac))),
+        _ => None,
+    }
+}
+
 /// True if DHCP gives this node no boot data at `local` because no boot entry matches it.
-fn stays_silent(world: &World, node: &Node, mac: Mac, local: IpAddr) -> bool {
+pub(super) fn stays_silent(world: &World, node: &Node, mac: Option<Mac>, local: IpAddr) -> bool {
     let mode = world.settings.mode_at(local).restricted_by(node.mode);
     let silent = match world.settings.no_boot_entry {
         NoBootEntry::Silent => true,
         NoBootEntry::Wait => false,
-        NoBootEntry::Auto => !mode.settled(node.ipv4_for(Some(mac)).is_some()).gives_addresses(),
+        NoBootEntry::Auto => !mode.settled(node.ipv4_for(mac).is_some()).gives_addresses(),
     };
     silent && resolve(&world.records, node, None).is_none()
 }

@@ -105,11 +105,16 @@ impl Reply {
                 .iter()
                 .position(|(code, _)| {
                     !ORDER.contains(code)
-                        && !matches!(*code, code::BOOT_FILE | code::RELAY_INFO | code::MESSAGE)
+                        && !matches!(
+                            *code,
+                            // RFC 3011: a client discards a reply without its 118.
+                            code::BOOT_FILE | code::RELAY_INFO | code::MESSAGE | code::SUBNET_SELECTION
+                        )
                 })
                 .or_else(|| {
                     EXPENDABLE.iter().find_map(|code| options.iter().position(|(known, _)| known == code))
-                });
+                })
+                .or_else(|| self.last_resort(&options));
             let Some(victim) = victim else { break };
             dropped.push(options.remove(victim).0);
         }
@@ -172,6 +177,17 @@ impl Reply {
             }
         }
         moved
+    }
+
+    /// What makes room for a long option 82, which may neither be cut nor left out [R2]: times that the client
+    /// can work out itself (RFC 2131 section 4.4.5), then a boot file name that `file` holds too.
+    fn last_resort(&self, options: &[(u8, Vec<u8>)]) -> Option<usize> {
+        let at = |code: u8| options.iter().position(|(known, _)| *known == code);
+        at(code::RELAY_INFO)?;
+        let named_twice = !self.file.is_empty() && self.file.len() < 128;
+        at(code::REBINDING_TIME)
+            .or_else(|| at(code::RENEWAL_TIME))
+            .or_else(|| at(code::BOOT_FILE).filter(|_| named_twice))
     }
 
     /// The 240 bytes before the options.
@@ -383,6 +399,24 @@ mod tests {
             b"undionly.kpxe\0",
             "a file in use stays"
         );
+    }
+
+    /// [R2]: everything else goes first, and nothing of option 82 is lost.
+    #[test]
+    fn the_longest_relay_information_stays_whole_and_last() {
+        let mut big = reply();
+        let relay: Vec<u8> = (0..=254).collect();
+        big.set(82, relay.clone());
+        for (code, length) in [(51, 4), (58, 4), (59, 4), (97, 17), (118, 4)] {
+            big.set(code, vec![1; length]);
+        }
+        let encoded = big.encode(548);
+        assert!(encoded.bytes.len() <= 548, "{}", encoded.bytes.len());
+        assert_eq!(encoded.dropped, [200, 59, 58, 67]);
+        assert_eq!(codes(&encoded.bytes), [53, 54, 51, 97, 43, 118, 82]);
+        let read = Packet::parse(&encoded.bytes).unwrap();
+        assert_eq!(read.options.get(82), Some(&relay[..]));
+        assert_eq!(&read.file()[..14], b"undionly.kpxe\0", "the name is still there");
     }
 
     /// [P4]

@@ -12,7 +12,7 @@ use crate::client::Client;
 use crate::config::{InterfaceSettings, Mode, Settings, Transport};
 use crate::dhcp::Packet;
 use crate::journal::event::{DhcpEvent, DhcpOutcome, Sent};
-use crate::journal::{Event, Journal};
+use crate::journal::{Event, Journal, Level, Notice};
 use crate::policy::{self, Answer, Arrival, Fact, Request, Seen, Verdict};
 use crate::world::{Current, World};
 
@@ -21,7 +21,8 @@ use super::delivery::{Delivery, PXE_PORT, Port, SERVER_PORT};
 use super::frame::{self, Datagram};
 use super::raw::RawSocket;
 use super::udp_dhcp::DhcpSocket;
-use super::{Interface, LinkError, Peers};
+use super::upkeep::{self, Watch};
+use super::{Interface, LinkError, Links, Peers};
 
 const BROADCAST_MAC: [u8; 6] = [0xff; 6];
 
@@ -39,11 +40,13 @@ pub struct Listener {
 
 impl Listener {
     /// Opens what the transport allows. Fails when neither a raw socket nor port 67 can be had, when a
-    /// transport that was asked for by name cannot, or when port 4011 is taken. Needs a tokio runtime.
+    /// transport that was asked for by name cannot, or when port 4011 is taken and there are no raw frames
+    /// to serve it with. Needs a tokio runtime.
     ///
-    /// Only what `mode` answers on is bound: port 67 stays another daemon's in `4011-only`, and `observe`, which
-    /// sends nothing, has nothing but its ear on the wire.
-    pub fn open(settings: &InterfaceSettings, interface: Interface, mode: Mode) -> Result<Self, LinkError> {
+    /// Only what the mode of `settings` answers on is bound: port 67 stays another daemon's in `4011-only`, and
+    /// `observe`, which sends nothing, has nothing but its ear on the wire.
+    pub fn open(settings: &InterfaceSettings, interface: Interface) -> Result<Self, LinkError> {
+        let mode = settings.mode.unwrap_or_default();
         let name = || interface.name.to_string();
         let mut costs = Vec::new();
         let raw = match settings.transport {
@@ -100,11 +103,18 @@ impl Listener {
             }
         };
         // An unbound 4011 answers with an ICMP error, which aborts some ROMs (spec 6.5).
-        let pxe = mode
-            .answers()
-            .then(|| DhcpSocket::bind(&interface, PXE_PORT))
-            .transpose()
-            .map_err(|cause| LinkError::Bind { interface: name(), port: PXE_PORT, cause })?;
+        let pxe = match mode.answers().then(|| DhcpSocket::bind(&interface, PXE_PORT)).transpose() {
+            Ok(pxe) => pxe,
+            // Its owner keeps the kernel from refusing anybody, and raw frames answer beside it.
+            Err(cause) if raw.is_some() => {
+                costs.push(format!(
+                    "no UDP port 4011 on {} ({cause}): requests to it are answered by raw frames, beside its                      owner's answers if it gives any",
+                    interface.name
+                ));
+                None
+            }
+            Err(cause) => return Err(LinkError::Bind { interface: name(), port: PXE_PORT, cause }),
+        };
         if raw.is_some() {
             for socket in dhcp.iter().chain(&pxe) {
                 socket.close_for_receiving().map_err(|cause| LinkError::Bind {
@@ -128,7 +138,9 @@ impl Listener {
 
     async fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<Source> {
         if let Some(raw) = &self.raw {
-            return raw.receive(buffer).await.map(|to_us| Source::Frame { to_us });
+            // Port 67 is another daemon's: what leaves from there are its answers, else they are our own.
+            let and_sent = self.dhcp.is_none();
+            return raw.receive(buffer, and_sent).await.map(|to_us| Source::Frame { to_us });
         }
         match (&self.dhcp, &self.pxe) {
             (Some(dhcp), Some(pxe)) => {
@@ -154,6 +166,8 @@ impl Listener {
         delivery: Delivery,
         asker: Option<[u8; 6]>,
     ) -> io::Result<Delivery> {
+        // Relays and firewalls drop what does not come from port 67 [D3].
+        let port = if matches!(delivery, Delivery::Relay(_)) { Port::Dhcp } else { port };
         let from = SocketAddrV4::new(self.interface.address, port.number());
         let frame_to = |mac: [u8; 6], to: SocketAddrV4| -> io::Result<()> {
             let (Some(raw), Some(own)) = (&self.raw, self.interface.mac) else {
@@ -181,8 +195,9 @@ impl Listener {
                 }
                 Ok(Delivery::Broadcast)
             }
-            Delivery::Unicast(to) => {
-                // No socket, or no route to a client of another subnet on this wire: back to the card that asked.
+            Delivery::Unicast(to) | Delivery::Relay(to) => {
+                // No socket, or no route to a client or relay of another subnet: back to the card that the
+                // request came from, which knows the way.
                 let sent = socket.map(|socket| socket.send(payload, to));
                 match (sent, asker) {
                     (Some(Ok(())), _) => {}
@@ -202,9 +217,11 @@ enum Source {
     Datagram(Port, SocketAddrV4),
 }
 
-/// Serves until `stop` turns true or an interface fails.
+/// Serves until `stop` turns true or a socket fails for no reason that can pass. Interfaces may come and go
+/// and change meanwhile; `links` is kept true.
 pub async fn serve(
-    listeners: Vec<Listener>,
+    listeners: Vec<(InterfaceSettings, Listener)>,
+    links: Links,
     current: Current,
     peers: Peers,
     journal: Journal,
@@ -212,17 +229,19 @@ pub async fn serve(
 ) -> Result<(), LinkError> {
     let seen = Arc::new(Mutex::new(Seen::default()));
     let mut tasks = tokio::task::JoinSet::new();
-    for listener in listeners {
-        let shell = Shell {
+    for (settings, listener) in listeners {
+        let (current, peers, seen, start) = (current.clone(), peers.clone(), Arc::clone(&seen), now());
+        let shell_journal = journal.clone();
+        let shell = move |listener| Shell {
             listener,
             current: current.clone(),
             peers: peers.clone(),
-            journal: journal.clone(),
+            journal: shell_journal.clone(),
             seen: Arc::clone(&seen),
-            start: now(),
+            start,
             delayed: Delayed::default(),
         };
-        tasks.spawn(shell.run());
+        tasks.spawn(upkeep::keep(listener, settings, links.clone(), journal.clone(), shell));
     }
     tokio::select! {
         ended = tasks.join_next() => match ended {
@@ -233,7 +252,7 @@ pub async fn serve(
     }
 }
 
-struct Shell {
+pub(super) struct Shell {
     listener: Listener,
     current: Current,
     peers: Peers,
@@ -266,25 +285,28 @@ fn now() -> Instant {
 }
 
 impl Shell {
-    async fn run(mut self) -> LinkError {
+    /// Serves until the interface is not any longer what its sockets were opened for.
+    pub(super) async fn run(mut self, watch: &Watch) -> io::Result<()> {
+        let interface = self.listener.interface.clone();
         let mut buffer = Vec::new();
         loop {
             let due = self.delayed.next();
-            let received = tokio::select! {
-                received = self.listener.receive(&mut buffer) => received,
-                () = until(due) => {
-                    while let Some(pending) = self.delayed.take(now()) {
-                        self.send(pending);
-                    }
-                    continue;
-                }
+            let source = tokio::select! {
+                source = self.listener.receive(&mut buffer) => Some(source?),
+                () = until(due) => None,
+                moved = watch.until_moved(&interface) => return moved,
             };
-            let source = match received {
-                Ok(source) => source,
-                Err(cause) => {
-                    return LinkError::Gone { interface: self.listener.interface.name.to_string(), cause };
+            // No answer names an address that is not ours any more; whoever asked now will ask again.
+            if watch.moved(&interface) {
+                return Ok(());
+            }
+            let Some(source) = source else {
+                while let Some(pending) = self.delayed.take(now()) {
+                    self.send(pending);
                 }
+                continue;
             };
+            self.say_dropped();
             match source {
                 Source::Datagram(port, from) => self.message(&buffer, port, from, None),
                 Source::Frame { to_us } => match frame::strip(&buffer) {
@@ -303,6 +325,19 @@ impl Shell {
                 },
             }
         }
+    }
+
+    /// Says how many packets came faster than they were taken, rate-limited.
+    fn say_dropped(&self) {
+        let Some(raw) = &self.listener.raw else { return };
+        let Some(count) = raw.dropped(now()) else { return };
+        let name = &self.listener.interface.name;
+        self.journal.note(Event::Notice(Notice {
+            level: Level::Warn,
+            name: "dropped",
+            text: format!("{name}: {count} packets came faster than they could be taken and were not seen"),
+            fields: vec![("interface", name.to_string().into()), ("count", count.into())],
+        }));
     }
 
     fn is_for_us(&self, destination: Ipv4Addr) -> bool {
@@ -339,9 +374,11 @@ impl Shell {
             decision
         };
         let interface = Arc::clone(&self.listener.interface.name);
+        let vlan = self.listener.interface.vlan;
         let message = payload.to_vec();
         let event = move |outcome| DhcpEvent {
             interface,
+            vlan,
             port: port.number(),
             source: source.into(),
             source_mac: asker,
@@ -400,6 +437,7 @@ impl Shell {
     ) {
         self.journal.note(Event::Dhcp(Box::new(DhcpEvent {
             interface: Arc::clone(&self.listener.interface.name),
+            vlan: self.listener.interface.vlan,
             port: port.number(),
             source,
             source_mac: asker,

@@ -13,7 +13,8 @@ use crate::link::delivery::{Delivery, Port, delivery};
 use crate::records::{Mac, Node, Snapshot};
 use crate::world::World;
 
-use super::{Reason, Seen, fields, inform, proxy, reservation};
+use super::ways::Asked;
+use super::{Reason, Seen, fields, inform, proxy, relayed, reservation};
 
 /// How a packet came to us.
 #[derive(Clone, Debug)]
@@ -108,6 +109,13 @@ pub enum Fact {
         /// The transaction.
         xid: u32,
     },
+    /// A request that came by this way was answered [D4].
+    Answered {
+        /// The request.
+        asked: Asked,
+        /// giaddr; 0.0.0.0 for a direct one.
+        way: Ipv4Addr,
+    },
     /// iPXE on this card was sent to its script.
     Scripted {
         /// The card.
@@ -137,12 +145,14 @@ pub fn decide(request: &Request<'_>, world: &World, seen: &Seen, now: Duration) 
     let as_pxe = fields::synonym(request.packet, world)
         .map(|_| Client { class: Class::Pxe, ..request.client.clone() });
     let request = &Request { client: as_pxe.as_ref().unwrap_or(request.client), ..*request };
-    let node = find_node(request, &world.records, &mut trail);
+    let node = find_node(request, &world.records, &mut trail)
+        .or_else(|| relayed::find_node(request, world, &mut trail));
     let (mode, observed) = mode_of(request, node.as_deref(), world, &mut trail);
     let stranger = if node.is_none() { stranger(request, mode, &mut trail) } else { None };
     let subject = node.as_ref().or(stranger.as_ref());
     let verdict = match verdict(request, subject, mode, world, seen, now, &mut trail) {
-        Ok((reply, without_boot)) => {
+        Ok((mut reply, without_boot)) => {
+            relayed::finish(request, world, &mut reply, &mut trail);
             let limit = match request.packet.message_type() {
                 // RFC 951: there is no way to say that more than 300 bytes are welcome.
                 None => crate::dhcp::reply::MIN_LEN,
@@ -214,17 +224,14 @@ fn verdict(
         learn_from_reply(request, trail);
         return Err(Reason::NotARequest);
     }
-    if !packet.giaddr().is_unspecified() {
-        trail.step(format!("relayed by {}", packet.giaddr()));
-        return Err(Reason::RelayNotServed);
-    }
+    relayed::admit(request, world, seen, now, trail)?;
     let port = request.arrival.port;
-    use MessageType::{Decline, Discover, Inform, Release, Request as Asked};
+    use MessageType::{Decline, Discover, Inform, Release, Request as Asking};
     let answered = match (port, packet.message_type()) {
-        (Port::Dhcp, Some(message)) => matches!(message, Discover | Asked | Decline | Release | Inform),
+        (Port::Dhcp, Some(message)) => matches!(message, Discover | Asking | Decline | Release | Inform),
         // BOOTP: no message type. A boot server is asked by REQUEST or INFORM (PXE 2.1; [X2]).
         (Port::Dhcp, None) => true,
-        (Port::Pxe, message) => matches!(message, Some(Asked | Inform)),
+        (Port::Pxe, message) => matches!(message, Some(Asking | Inform)),
     };
     if !answered {
         return Err(Reason::MessageType);

@@ -12,7 +12,7 @@ use crate::world::World;
 
 use super::decide::{Fact, Request, Trail};
 use super::target::target;
-use super::{Reason, Seen, fields, reservation};
+use super::{Reason, Seen, fields, relayed, reservation};
 
 /// Answers an INFORM: an ACK to ciaddr without address and lease times (RFC 2131 section 4.3.5). `node` is
 /// `None` for somebody in no record.
@@ -34,7 +34,7 @@ pub(super) fn inform(
     if node.is_none() && knobs.answer_inform != Some(AnswerInform::Subnet) {
         return Err(Reason::UnknownMac);
     }
-    let network = reservation::network_of(request, ciaddr, world).ok_or_else(|| {
+    let network = relayed::network_for(request, ciaddr, world).ok_or_else(|| {
         trail.step(format!("{ciaddr} is in none of our networks here"));
         Reason::AddressOutside
     })?;
@@ -70,7 +70,7 @@ pub(super) fn bootp(
     if knobs.bootp != Some(true) {
         return Err(Reason::BootpNotServed);
     }
-    let network = reservation::network_of(request, reserved, world).ok_or(Reason::AddressOutside)?;
+    let network = relayed::network_for(request, reserved, world).ok_or(Reason::AddressOutside)?;
     trail.step(format!("BOOTP: {reserved} reserved, without lease"));
     let mut reply = fields::reply(request, MessageType::Bootp);
     reply.yiaddr = reserved;

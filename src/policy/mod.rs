@@ -9,9 +9,11 @@ mod inform;
 mod menu;
 mod proxy;
 pub mod reason;
+mod relayed;
 mod reservation;
 pub mod seen;
 mod target;
+pub mod ways;
 
 pub use decide::{Answer, Arrival, Decision, Fact, Request, Verdict, decide};
 pub use reason::Reason;

@@ -17,7 +17,7 @@ use crate::world::World;
 
 use super::decide::{Fact, Request, Trail};
 use super::target::target;
-use super::{Reason, Seen, fields, inform, menu, proxy};
+use super::{Reason, Seen, fields, inform, menu, proxy, relayed};
 
 /// 175.176 (no-pxedhcp) = 1: iPXE neither waits for nor listens to proxies [X5].
 const NO_PXEDHCP: [u8; 3] = [176, 1, 1];
@@ -44,14 +44,14 @@ pub(super) fn answer(
     }
     // [M6]: the card decides, not 61 or 97, so ROM, iPXE and system get the same address.
     let reserved = node.ipv4_for(request.client.mac).ok_or(Reason::NoAddress)?;
-    let network = network_of(request, reserved, world).ok_or_else(|| {
-        trail.step(format!("{reserved} is reserved, {} is the interface's network", request.arrival.network));
+    let network = relayed::network_for(request, reserved, world).ok_or_else(|| {
+        trail.step(format!("{reserved} is reserved, {}", relayed::whereabouts(request, world)));
         Reason::AddressOutside
     })?;
     match packet.message_type() {
         Some(MessageType::Decline) => return Err(declined(request, node, reserved, world, trail)),
         Some(MessageType::Release) => {
-            ours(request, trail)?;
+            ours(request, world, trail)?;
             trail.step(format!("released {}", packet.ciaddr()));
             return Err(Reason::Released);
         }
@@ -71,7 +71,7 @@ pub(super) fn answer(
     let ciaddr = packet.ciaddr();
     let right = match packet.options.address(code::SERVER_ID) {
         // Selecting (RFC 2131 section 4.3.2).
-        Some(chosen) if chosen != request.arrival.address => {
+        Some(chosen) if !relayed::names_us(chosen, request, world) => {
             trail.step(format!("lost to server {chosen}"));
             return Err(Reason::OtherServerChosen);
         }
@@ -104,9 +104,9 @@ pub(super) fn answer(
 }
 
 /// DECLINE and RELEASE are for the server that they name, and say nothing without one (RFC 2131 table 5).
-fn ours(request: &Request<'_>, trail: &mut Trail) -> Result<(), Reason> {
+fn ours(request: &Request<'_>, world: &World, trail: &mut Trail) -> Result<(), Reason> {
     match request.packet.options.address(code::SERVER_ID) {
-        Some(server) if server == request.arrival.address => Ok(()),
+        Some(server) if relayed::names_us(server, request, world) => Ok(()),
         Some(server) => {
             trail.step(format!("meant for server {server}"));
             Err(Reason::OtherServerChosen)
@@ -123,7 +123,7 @@ fn declined(
     world: &World,
     trail: &mut Trail,
 ) -> Reason {
-    if let Err(reason) = ours(request, trail) {
+    if let Err(reason) = ours(request, world, trail) {
         return reason;
     }
     let options = &request.packet.options;
@@ -145,14 +145,6 @@ fn declined(
             Reason::NotOurs
         }
         None => Reason::Malformed,
-    }
-}
-
-/// The network that `address` is served in on this interface: a configured subnet, else the interface's own.
-pub(super) fn network_of(request: &Request<'_>, address: Ipv4Addr, world: &World) -> Option<Ipv4Net> {
-    match world.settings.subnet_of(address) {
-        Some(subnet) => Some(subnet.subnet),
-        None => Some(request.arrival.network).filter(|network| network.contains(&address)),
     }
 }
 

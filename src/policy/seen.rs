@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::records::Mac;
 
 use super::decide::Fact;
+use super::ways::Ways;
 
 /// How long a named loader counts for the loop guard [L1].
 const LOOP_WINDOW: Duration = Duration::from_secs(120);
@@ -23,6 +24,8 @@ const CLIENTS_MAX: usize = 65_536;
 pub struct Seen {
     chained: HashMap<Mac, Vec<(u32, Duration)>>,
     declined: HashMap<Ipv4Addr, Duration>,
+    /// Ways by which requests were answered [D4].
+    pub(super) ways: Ways,
 }
 
 impl Seen {
@@ -66,6 +69,7 @@ impl Seen {
                 self.declined.retain(|_, at| now.saturating_sub(*at) < WITHHELD);
                 self.declined.insert(address, now);
             }
+            Fact::Answered { asked, way } => self.ways.remember(asked, way, now),
             Fact::Learned { .. } => {}
         }
     }

@@ -129,7 +129,7 @@ fn classes_say_whom_they_match_and_are_checked() {
         ("classes: [{match: {}}]", "matches nobody in particular"),
         ("classes: [{match: {oui: '52:54'}}]", "no vendor prefix"),
         ("classes: [{match: {arch: vax}}]", "arch"),
-        ("classes: [{match: {vendor: x, arch: "0"}}]", "vendor"),
+        ("classes: [{match: {vendor: x, arch: 0}}]", "vendor"),
         ("reply_delay: 11s", "too long"),
         ("reply_delay: soon", "no duration"),
         ("ipxe_priority: 128", "-128 to 127"),
