@@ -5,6 +5,8 @@
 
 pub mod decide;
 mod fields;
+mod inform;
+mod menu;
 mod proxy;
 pub mod reason;
 mod relayed;
