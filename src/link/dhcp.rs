@@ -370,12 +370,10 @@ impl Shell {
                             self.message(payload, port, source, Some(source_mac));
                         }
                     }
-                    Some(Datagram::V6 { source_mac, source, destination, payload }) => {
-                        if to_us {
-                            self.message_v6(payload, source, Some(*destination.ip()), Some(source_mac));
-                        }
+                    Some(Datagram::V6 { source_mac, source, destination, payload }) if to_us => {
+                        self.message_v6(payload, source, Some(*destination.ip()), Some(source_mac));
                     }
-                    None => {}
+                    Some(Datagram::V6 { .. }) | None => {}
                 },
             }
         }
