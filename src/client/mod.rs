@@ -38,8 +38,6 @@ pub struct Client {
     pub class: Class,
     /// Sort of program.
     pub kind: Kind,
-    /// What a PXE answer's option 60 must say to this client: `PXEClient`, or the synonym that it used.
-    pub pxe_class: String,
     /// Option 60, printable.
     pub vendor_class: Option<String>,
     /// Architecture by option 93; of several, the first that the registry knows a loader for.
@@ -63,19 +61,7 @@ const RASPBERRY_PI: [[u8; 3]; 7] = [
     [0x88, 0xa2, 0x9e],
 ];
 
-/// Option 60 of PXE clients and of what is said to them.
-pub const PXE_CLASS: &str = "PXEClient";
-
 impl Client {
-    /// This client as a PXE client, when its option 60 begins with a synonym of `PXEClient` (some Huawei servers
-    /// say `HW-Client` [I5]); `None` if it is nothing but itself.
-    pub fn as_pxe(&self, packet: &Packet<'_>, synonyms: &[String]) -> Option<Self> {
-        let said = packet.options.get(code::VENDOR_CLASS).filter(|_| self.class == Class::Other)?;
-        let synonym = synonyms.iter().find(|synonym| said.starts_with(synonym.as_bytes()))?;
-        let kind = Kind::of(Class::Pxe, Some(said), self.arch);
-        Some(Self { class: Class::Pxe, kind, pxe_class: synonym.clone(), ..self.clone() })
-    }
-
     /// Reads the client out of a request.
     pub fn of(packet: &Packet<'_>) -> Self {
         let mac = identity::mac(packet);
@@ -98,7 +84,6 @@ impl Client {
             mac,
             uuid: identity::uuid(packet),
             class,
-            pxe_class: PXE_CLASS.to_owned(),
             kind: Kind::of(class, class_bytes, arch),
             vendor_class: class_bytes.map(escaped),
             arch,
@@ -132,7 +117,7 @@ fn arch_in_class(class: &[u8]) -> Option<Arch> {
 }
 
 /// By card vendor, or by the fourcc that its EEPROM puts into option 97 [I3].
-fn is_raspberry_pi(mac: Option<Mac>, uuid: Option<&[u8]>) -> bool {
+pub(crate) fn is_raspberry_pi(mac: Option<Mac>, uuid: Option<&[u8]>) -> bool {
     let by_card =
         mac.is_some_and(|mac| RASPBERRY_PI.contains(&[mac.bytes()[0], mac.bytes()[1], mac.bytes()[2]]));
     let by_uuid =

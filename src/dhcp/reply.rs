@@ -27,7 +27,7 @@ const EXPENDABLE: [u8; 14] = [114, 7, 17, 121, 119, 42, 26, 28, 15, 6, 12, 150, 
 /// One reply.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reply {
-    /// Option 53.
+    /// Option 53; none with [`MessageType::Bootp`].
     pub message: MessageType,
     /// Echo of the request's.
     pub xid: u32,
@@ -53,6 +53,8 @@ pub struct Reply {
     pub file: String,
     /// Options other than 53, any order; [`Reply::encode`] puts them in wire order.
     pub options: Vec<(u8, Vec<u8>)>,
+    /// Options may go into `file` and `sname` when nothing else helps: no boot client is asking [P5].
+    pub may_overload: bool,
 }
 
 /// A reply in wire form.
@@ -79,7 +81,9 @@ impl Reply {
     /// Options in wire order, 53 included [P3].
     pub fn ordered(&self) -> Vec<(u8, Vec<u8>)> {
         let mut options = self.options.clone();
-        options.push((code::MESSAGE_TYPE, vec![self.message.to_code()]));
+        if self.message != MessageType::Bootp {
+            options.push((code::MESSAGE_TYPE, vec![self.message.to_code()]));
+        }
         options.sort_by_key(|(code, _)| rank(*code));
         options
     }
@@ -114,7 +118,13 @@ impl Reply {
             let Some(victim) = victim else { break };
             dropped.push(options.remove(victim).0);
         }
+        let overloaded = if size(&options) > limit.max(MIN_LEN) && self.may_overload {
+            self.overload(&mut options, |options| size(options) <= limit.max(MIN_LEN))
+        } else {
+            Overloaded::default()
+        };
         let mut bytes = self.header();
+        overloaded.write(&mut bytes);
         for (code, value) in &options {
             write_option(&mut bytes, *code, value);
         }
@@ -123,6 +133,50 @@ impl Reply {
             bytes.resize(MIN_LEN, 0);
         }
         Encoded { bytes, dropped }
+    }
+
+    /// Moves whole options into `file` and `sname` until `fits`, and says so by option 52 [P5]. What a client
+    /// must find at its place (53, 54, 82) stays; a field in use stays as well.
+    fn overload(
+        &self,
+        options: &mut Vec<(u8, Vec<u8>)>,
+        fits: impl Fn(&[(u8, Vec<u8>)]) -> bool,
+    ) -> Overloaded {
+        let mut moved = Overloaded::default();
+        // Known before anything is moved, so that its own three bytes are counted.
+        let place = options.iter().position(|(code, _)| rank(*code) > 1).unwrap_or(options.len());
+        options.insert(place, (code::OVERLOAD, vec![0]));
+        for (bit, room, used) in [(1, 128, !self.file.is_empty()), (2, 64, !self.sname.is_empty())] {
+            let mut area = Vec::new();
+            let mut at = options.len();
+            while !used && at > 0 && !fits(options) {
+                at -= 1;
+                let (code, value) = &options[at];
+                let fixed =
+                    [code::MESSAGE_TYPE, code::SERVER_ID, code::OVERLOAD, code::RELAY_INFO].contains(code);
+                // One byte is the area's end.
+                if !fixed && value.len() <= 255 && area.len() + value.len() + 2 < room {
+                    write_option(&mut area, *code, value);
+                    options.remove(at);
+                }
+            }
+            if !area.is_empty() {
+                area.push(code::END);
+                moved.flags |= bit;
+            }
+            if bit == 1 {
+                moved.file = area;
+            } else {
+                moved.sname = area;
+            }
+        }
+        options.retain(|(code, _)| *code != code::OVERLOAD || moved.flags != 0);
+        for (code, value) in options {
+            if *code == code::OVERLOAD {
+                *value = vec![moved.flags];
+            }
+        }
+        moved
     }
 
     /// What makes room for a long option 82, which may neither be cut nor left out [R2]: times that the client
@@ -163,6 +217,26 @@ impl Reply {
             put_text(&mut bytes[108..236], &self.file);
         }
         bytes
+    }
+}
+
+/// Options in other fields than their own [P5].
+#[derive(Default)]
+struct Overloaded {
+    /// Value of option 52.
+    flags: u8,
+    file: Vec<u8>,
+    sname: Vec<u8>,
+}
+
+impl Overloaded {
+    /// Puts them into a header.
+    fn write(&self, header: &mut [u8]) {
+        for (at, area) in [(44, &self.sname), (108, &self.file)] {
+            if let Some(field) = header.get_mut(at..at + area.len()) {
+                field.copy_from_slice(area);
+            }
+        }
     }
 }
 
@@ -230,6 +304,7 @@ mod tests {
                 (54, vec![10, 0, 0, 1]),
                 (200, vec![1]),
             ],
+            may_overload: false,
         }
     }
 
@@ -287,6 +362,43 @@ mod tests {
         assert_eq!(encoded.dropped, [200, 42]);
         assert!(encoded.bytes.len() <= 300);
         assert_eq!(codes(&encoded.bytes), [53, 54, 43, 66, 67, 82]);
+    }
+
+    /// [P5]
+    #[test]
+    fn overload_is_the_last_resort_and_never_for_boot_clients() {
+        let mut big = reply();
+        (big.file, big.sname) = (String::new(), String::new());
+        // Neither may be dropped: 82 is an echo, 43 boot data.
+        big.set(82, vec![7; 200]);
+        big.set(43, vec![6; 60]);
+        big.set(42, vec![0; 80]);
+        let codes = |bytes: &[u8]| codes(bytes).into_iter().collect::<std::collections::BTreeSet<u8>>();
+        let boot_client = big.encode(548);
+        assert!(boot_client.bytes.len() <= 548 && !codes(&boot_client.bytes).contains(&52));
+        big.set(175, vec![5; 60]);
+        let boot_client = big.encode(548);
+        assert_eq!((boot_client.dropped, codes(&boot_client.bytes).contains(&52)), (vec![200, 42], false));
+        big.may_overload = true;
+        assert!(!codes(&big.encode(1400).bytes).contains(&52), "room enough");
+        for length in [40, 60] {
+            big.set(60, vec![b'x'; length]);
+            let encoded = big.encode(548);
+            assert!(encoded.bytes.len() <= 548, "{}", encoded.bytes.len());
+            let read = Packet::parse(&encoded.bytes).unwrap();
+            assert!(read.options.warnings.is_empty(), "{:?}", read.options.warnings);
+            assert!(read.options.get(52).is_some());
+            for code in [54, 82, 43, 175, 60, 67] {
+                assert_eq!(read.options.get(code), big.option(code), "option {code}");
+            }
+        }
+        big.file = "undionly.kpxe".into();
+        let encoded = big.encode(548);
+        assert_eq!(
+            &Packet::parse(&encoded.bytes).unwrap().file()[..14],
+            b"undionly.kpxe\0",
+            "a file in use stays"
+        );
     }
 
     /// [R2]: everything else goes first, and nothing of option 82 is lost.

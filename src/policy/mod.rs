@@ -5,6 +5,8 @@
 
 pub mod decide;
 mod fields;
+mod inform;
+mod menu;
 mod other_firmware;
 mod proxy;
 pub mod reason;
@@ -12,8 +14,10 @@ mod relayed;
 mod reservation;
 pub mod seen;
 mod target;
+pub mod v6;
 pub mod ways;
 
 pub use decide::{Answer, Arrival, Decision, Fact, Request, Verdict, decide};
 pub use reason::Reason;
 pub use seen::Seen;
+pub use v6::{AnswerV6, ArrivalV6, DecisionV6, RequestV6, VerdictV6, decide_v6};

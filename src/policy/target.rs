@@ -6,7 +6,7 @@ use crate::boot::{resolve, urls};
 use crate::client::{Arch, Class, Kind, Platform, Transport};
 use crate::config::Mode;
 use crate::config::NoBootEntry;
-use crate::records::Node;
+use crate::records::{BootEntry, Node};
 use crate::world::World;
 
 use super::decide::{Fact, Request, Trail};
@@ -48,7 +48,7 @@ pub(super) fn target(
         Some(found) => trail.step(format!("boot entry {} by {}", found.entry.name, found.by.name())),
         None => {
             let silent = match world.settings.no_boot_entry {
-                NoBootEntry::Auto => mode == Mode::Proxy,
+                NoBootEntry::Auto => !mode.gives_addresses(),
                 NoBootEntry::Silent => true,
                 NoBootEntry::Wait => false,
             };
@@ -111,7 +111,7 @@ pub(super) fn target(
 }
 
 /// An architecture code that the record forces [I2].
-fn forced_arch(node: &Node) -> Option<Arch> {
+pub(super) fn forced_arch(node: &Node) -> Option<Arch> {
     match node.arch {
         Some(crate::records::node::NodeArch::Code(arch)) => Some(arch),
         _ => None,
@@ -119,7 +119,7 @@ fn forced_arch(node: &Node) -> Option<Arch> {
 }
 
 /// Whether an architecture code tells the processor: a BIOS client says 0 on 32 and on 64 bits.
-fn says_cpu(arch: Arch) -> bool {
+pub(super) fn says_cpu(arch: Arch) -> bool {
     !arch.is_bios()
 }
 
@@ -128,6 +128,16 @@ fn says_cpu(arch: Arch) -> bool {
 fn default_loader(world: &World, arch: Arch) -> Option<String> {
     world.loaders.for_arch(arch)?;
     arch.row()?.loader.map(str::to_owned)
+}
+
+/// The first file: node, boot entry, profile, then the architecture's default.
+pub(super) fn loader_name(
+    node: &Node,
+    entry: Option<&BootEntry>,
+    world: &World,
+    arch: Arch,
+) -> Option<String> {
+    other_firmware::stated_loader(node, entry, world).or_else(|| default_loader(world, arch))
 }
 
 /// The script's URL, by the card that asks; a node known only by its UUID asks by name.

@@ -9,6 +9,7 @@
 )]
 
 mod client;
+mod modes;
 mod vlan;
 
 use std::time::Duration;

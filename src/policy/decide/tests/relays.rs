@@ -50,7 +50,8 @@ fn steps(decision: &Decision) -> String {
 fn the_subnet_of_a_relayed_client_is_told_by_link_selection_then_option_118_then_giaddr() {
     let (first, second) = (&[10, 1, 0, 0], &[10, 2, 0, 0]);
     let link = |net: &[u8; 4]| [&[5, 4], &net[..]].concat();
-    let cases: [(&str, Vec<(u8, Vec<u8>)>, Ipv4Addr, Ipv4Addr); 4] = [
+    type Case = (&'static str, Vec<(u8, Vec<u8>)>, Ipv4Addr, Ipv4Addr);
+    let cases: [Case; 4] = [
         ("giaddr", vec![], RELAY, BEHIND),
         ("subnet selection (118)", vec![(118, second.to_vec())], RELAY, THERE),
         ("link selection (82.5)", vec![(82, link(second)), (118, first.to_vec())], RELAY, THERE),
