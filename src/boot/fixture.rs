@@ -33,6 +33,7 @@ pub fn settings() -> Settings {
         no_boot_entry: NoBootEntry::Auto,
         subnets: Vec::new(),
         profiles: Default::default(),
+        known_servers: Vec::new(),
         log_format: Default::default(),
         knobs: Knobs::default(),
     }

@@ -24,7 +24,7 @@ use super::tree::{self, Document, Kind};
 use super::values::{self, KNOB_KEYS};
 
 /// Keys of bootlace.yaml besides the wire knobs.
-pub const KEYS: [&str; 13] = [
+pub const KEYS: [&str; 14] = [
     "mode",
     "interfaces",
     "nodes",
@@ -37,6 +37,7 @@ pub const KEYS: [&str; 13] = [
     "no_boot_entry",
     "subnets",
     "profiles",
+    "known_servers",
     "log_format",
 ];
 /// Keys of an item of `interfaces:` besides the wire knobs.
@@ -98,6 +99,8 @@ pub struct Written {
     pub subnets: Vec<SubnetSettings>,
     /// `profiles`
     pub profiles: BTreeMap<String, Profile>,
+    /// `known_servers`
+    pub known_servers: Vec<Ipv4Addr>,
     /// `log_format`
     pub log_format: Option<LogFormat>,
     /// Wire knobs at the top level.
@@ -185,6 +188,10 @@ pub fn interpret(document: &Document<'_>, findings: &mut Findings) -> Written {
     );
     written.subnets = subnets(&mut table);
     written.profiles = profiles(&mut table);
+    let known = table.one_or_more("known_servers");
+    let known = table.texts("known_servers", known);
+    written.known_servers =
+        known.into_iter().filter_map(|text| Some(table.parsed_text("known_servers", text)?.value)).collect();
     written.knobs = values::knobs(&mut table);
     written
 }
@@ -412,6 +419,7 @@ impl Written {
             no_boot_entry: self.no_boot_entry.unwrap_or_default(),
             subnets: self.subnets,
             profiles: self.profiles,
+            known_servers: self.known_servers,
             log_format: flags.log_format.or(self.log_format).unwrap_or_default(),
             knobs: self.knobs,
         }

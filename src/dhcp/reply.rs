@@ -21,8 +21,12 @@ const ORDER: [u8; 27] = [
     53, 54, 51, 58, 59, 1, 3, 28, 6, 15, 12, 26, 42, 119, 121, 7, 17, 60, 61, 97, 43, 175, 66, 150, 209, 210,
     114,
 ];
-/// What is dropped first when space runs out, then the options that no rule names, then nothing.
+/// What is dropped first when space runs out, behind the options that no rule names.
 const EXPENDABLE: [u8; 14] = [114, 7, 17, 121, 119, 42, 26, 28, 15, 6, 12, 150, 66, 61];
+/// What goes when even that is not enough, which takes echoes of unusual length: times that clients derive by
+/// themselves, then what firmware can do without, and the relay's information (82) last of all (RFC 3046 section 2.2).
+/// 53, 54, 51 and a NAK's reason always fit.
+const LAST_RESORT: [u8; 12] = [58, 59, 209, 210, 97, 175, 43, 67, 3, 60, 1, 82];
 
 /// One reply.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -85,7 +89,7 @@ impl Reply {
     }
 
     /// Wire form of at most `limit` bytes (see [`limit`]); what does not fit is dropped, least important
-    /// first, never 53, 54, 82 nor boot data [P9].
+    /// first, boot data and 82 only when nothing else is left, 53 and 54 never [P9].
     pub fn encode(&self, limit: usize) -> Encoded {
         let mut options = self.ordered();
         let mut dropped = Vec::new();
@@ -105,6 +109,9 @@ impl Reply {
                 })
                 .or_else(|| {
                     EXPENDABLE.iter().find_map(|code| options.iter().position(|(known, _)| known == code))
+                })
+                .or_else(|| {
+                    LAST_RESORT.iter().find_map(|code| options.iter().position(|(known, _)| known == code))
                 });
             let Some(victim) = victim else { break };
             dropped.push(options.remove(victim).0);

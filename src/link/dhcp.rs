@@ -12,7 +12,8 @@ use crate::client::Client;
 use crate::config::{InterfaceSettings, Settings, Transport};
 use crate::dhcp::Packet;
 use crate::journal::event::{DhcpEvent, DhcpOutcome, Sent};
-use crate::journal::{Event, Journal};
+use crate::journal::{Event, Journal, findings};
+use crate::policy::servers::{Servers, Sighting};
 use crate::policy::{self, Answer, Arrival, Fact, Request, Seen, Verdict};
 use crate::world::{Current, World};
 
@@ -204,6 +205,7 @@ pub async fn serve(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), LinkError> {
     let seen = Arc::new(Mutex::new(Seen::default()));
+    let servers = Arc::new(Mutex::new(Servers::default()));
     let mut tasks = tokio::task::JoinSet::new();
     for listener in listeners {
         let shell = Shell {
@@ -212,6 +214,7 @@ pub async fn serve(
             peers: peers.clone(),
             journal: journal.clone(),
             seen: Arc::clone(&seen),
+            servers: Arc::clone(&servers),
             start: now(),
         };
         tasks.spawn(shell.run());
@@ -231,6 +234,7 @@ struct Shell {
     peers: Peers,
     journal: Journal,
     seen: Arc<Mutex<Seen>>,
+    servers: Arc<Mutex<Servers>>,
     start: Instant,
 }
 
@@ -306,6 +310,20 @@ impl Shell {
             Verdict::Silence(reason) => DhcpOutcome::Silent(reason),
             Verdict::Answer(answer) => self.answer(*answer, port, asker),
         };
+        let sighting = Sighting {
+            request,
+            own_mac: self.listener.interface.mac.map(|mac| mac.bytes()),
+            source_mac: asker,
+            answer: match &outcome {
+                DhcpOutcome::Answered(sent) => Some(&sent.message),
+                _ => None,
+            },
+            world: &world,
+        };
+        let observation =
+            self.servers.lock().unwrap_or_else(PoisonError::into_inner).observe(&sighting, elapsed);
+        let mut because = decision.because;
+        because.extend(observation.step);
         self.journal.note(Event::Dhcp(Box::new(DhcpEvent {
             interface: Arc::clone(&self.listener.interface.name),
             port: port.number(),
@@ -314,8 +332,11 @@ impl Shell {
             message: payload.to_vec(),
             outcome,
             node: decision.node.map(|node| node.label()),
-            because: decision.because,
+            because,
         })));
+        for finding in observation.findings {
+            self.journal.note(findings::event(finding));
+        }
     }
 
     fn answer(&self, answer: Answer, port: Port, asker: Option<[u8; 6]>) -> DhcpOutcome {

@@ -5,10 +5,12 @@
 
 pub mod decide;
 mod fields;
+pub mod offers;
 mod proxy;
 pub mod reason;
 mod reservation;
 pub mod seen;
+pub mod servers;
 mod target;
 
 pub use decide::{Answer, Arrival, Decision, Fact, Request, Verdict, decide};

@@ -9,6 +9,7 @@
 )]
 
 mod client;
+mod servers;
 mod vlan;
 
 use std::time::Duration;

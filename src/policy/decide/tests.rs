@@ -64,6 +64,7 @@ fn settings() -> Settings {
         no_boot_entry: NoBootEntry::Auto,
         subnets: Vec::new(),
         profiles: BTreeMap::new(),
+        known_servers: Vec::new(),
         log_format: Default::default(),
         knobs: Knobs::default(),
     }
