@@ -137,6 +137,9 @@ struct Server {
     gave: Option<Duration>,
 }
 
+/// A finding as it is remembered: interface, cause, server, and the client where it is about one.
+type Said = (Arc<str>, Cause, Option<Ipv4Addr>, Option<Mac>);
+
 /// The servers seen on all interfaces, and the conversations that are needed to judge them.
 #[derive(Debug, Default)]
 pub struct Servers {
@@ -144,7 +147,7 @@ pub struct Servers {
     own_addresses: Vec<Ipv4Addr>,
     known: HashMap<(Arc<str>, Ipv4Addr), Server>,
     attempts: Attempts,
-    said: HashMap<(Arc<str>, Cause, Option<Ipv4Addr>, Option<Mac>), Duration>,
+    said: HashMap<Said, Duration>,
 }
 
 impl Servers {

@@ -9,6 +9,7 @@
 )]
 
 mod client;
+mod interfaces;
 mod servers;
 mod vlan;
 

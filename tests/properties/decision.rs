@@ -79,6 +79,18 @@ proptest! {
         prop_assert_eq!(ack.limit, offer.limit);
     }
 
+    /// [M6]: ROM, iPXE and system differ in all but the card.
+    #[test]
+    fn every_stage_of_a_node_gets_the_same_address(
+        clients in any::<(prop::sample::Index, prop::sample::Index)>(), ids in any::<([u8; 16], [u8; 7])>(),
+    ) {
+        let identities = [(97, [&[0][..], &ids.0].concat()), (61, ids.1.to_vec())];
+        for client in [clients.0, clients.1].map(|index| index.index(CLIENTS.len())) {
+            let offer = answer(&packet(1, client, &identities), Mode::Reservation, Port::Dhcp).expect("an offer");
+            prop_assert_eq!(offer.reply.yiaddr, RESERVED);
+        }
+    }
+
     /// [X7]: port 4011 names the file of the offer.
     #[test]
     fn port_4011_names_the_file_of_the_offer(client in 0..2_usize, more in options()) {

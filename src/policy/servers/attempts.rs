@@ -12,7 +12,7 @@ use crate::records::Mac;
 const ATTEMPTS_MAX: usize = 4096;
 /// A conversation that was silent for so long is over; the longest wait between two DISCOVERs is 32 s.
 const OVER: Duration = Duration::from_secs(90);
-/// The same packet within this time is the network's copy (over a relay, say [D4]), not a retransmission.
+/// The same packet within this time is the network's copy (by way of a relay, say), not a retransmission.
 const COPY: Duration = Duration::from_millis(500);
 /// Offers kept of one transaction: as many as EDK2 collects.
 const OFFERS_MAX: usize = 16;
