@@ -24,7 +24,7 @@ use super::tree::{self, Document, Kind};
 use super::values::{self, KNOB_KEYS};
 
 /// Keys of bootlace.yaml besides the wire knobs.
-pub const KEYS: [&str; 14] = [
+pub const KEYS: [&str; 15] = [
     "mode",
     "interfaces",
     "nodes",
@@ -36,6 +36,7 @@ pub const KEYS: [&str; 14] = [
     "hostname",
     "no_boot_entry",
     "subnets",
+    "trusted_relays",
     "profiles",
     "known_servers",
     "log_format",
@@ -97,6 +98,8 @@ pub struct Written {
     pub no_boot_entry: Option<NoBootEntry>,
     /// `subnets`
     pub subnets: Vec<SubnetSettings>,
+    /// `trusted_relays`
+    pub trusted_relays: HashSet<Ipv4Addr>,
     /// `profiles`
     pub profiles: BTreeMap<String, Profile>,
     /// `known_servers`
@@ -187,6 +190,7 @@ pub fn interpret(document: &Document<'_>, findings: &mut Findings) -> Written {
         &[("auto", NoBootEntry::Auto), ("silent", NoBootEntry::Silent), ("wait", NoBootEntry::Wait)],
     );
     written.subnets = subnets(&mut table);
+    written.trusted_relays = trusted_relays(&mut table);
     written.profiles = profiles(&mut table);
     let known = table.one_or_more("known_servers");
     let known = table.texts("known_servers", known);
@@ -319,6 +323,25 @@ fn subnets(table: &mut Table<'_, '_>) -> Vec<SubnetSettings> {
     subnets
 }
 
+/// Addresses of relays: what stands in giaddr, so no host name and no network.
+fn trusted_relays(table: &mut Table<'_, '_>) -> HashSet<Ipv4Addr> {
+    const KEY: &str = "trusted_relays";
+    let mut relays = HashSet::new();
+    let items = table.one_or_more(KEY);
+    for text in table.texts(KEY, items) {
+        let Some(relay) = table.parsed_text::<Ipv4Addr>(KEY, text) else { continue };
+        let problem = if !usable(relay.value) {
+            format!("{} cannot be a relay's address", relay.value)
+        } else if !relays.insert(relay.value) {
+            format!("{} is listed twice", relay.value)
+        } else {
+            continue;
+        };
+        table.error(Code::WrongValue, relay.span, KEY, problem);
+    }
+    relays
+}
+
 fn subnet_of(table: &mut Table<'_, '_>, seen: &mut HashSet<Ipv4Net>) -> Option<Ipv4Net> {
     let Some(text) = table.text("subnet") else {
         if table.value("subnet").is_none() {
@@ -418,6 +441,7 @@ impl Written {
             hostname: self.hostname.unwrap_or_default(),
             no_boot_entry: self.no_boot_entry.unwrap_or_default(),
             subnets: self.subnets,
+            trusted_relays: self.trusted_relays,
             profiles: self.profiles,
             known_servers: self.known_servers,
             log_format: flags.log_format.or(self.log_format).unwrap_or_default(),

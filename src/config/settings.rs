@@ -276,6 +276,8 @@ pub struct Settings {
     pub no_boot_entry: NoBootEntry,
     /// Subnets; an interface's own prefix needs none.
     pub subnets: Vec<SubnetSettings>,
+    /// giaddr of the relays that are answered; empty: any relay of a known subnet [R8].
+    pub trusted_relays: std::collections::HashSet<Ipv4Addr>,
     /// Profiles by name.
     pub profiles: std::collections::BTreeMap<String, Profile>,
     /// Other DHCP and boot servers that belong here: their offers are no findings.

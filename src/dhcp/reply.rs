@@ -23,10 +23,11 @@ const ORDER: [u8; 27] = [
 ];
 /// What is dropped first when space runs out, behind the options that no rule names.
 const EXPENDABLE: [u8; 14] = [114, 7, 17, 121, 119, 42, 26, 28, 15, 6, 12, 150, 66, 61];
-/// What goes when even that is not enough, which takes echoes of unusual length: times that clients derive by
-/// themselves, then what firmware can do without, and the relay's information (82) last of all (RFC 3046 section 2.2).
-/// 53, 54, 51 and a NAK's reason always fit.
-const LAST_RESORT: [u8; 12] = [58, 59, 209, 210, 97, 175, 43, 67, 3, 60, 1, 82];
+/// What goes when nothing else makes room, 53, 54 and 51 staying: the relay's information (82) behind all that the
+/// address can do without.
+const LAST_RESORT: [u8; 11] = [209, 210, 175, 43, 97, 3, 118, 60, 1, 67, 82];
+/// Option 97 with a UUID: type and 16 bytes.
+const UUID_LEN: usize = 17;
 
 /// One reply.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -89,7 +90,7 @@ impl Reply {
     }
 
     /// Wire form of at most `limit` bytes (see [`limit`]); what does not fit is dropped, least important
-    /// first, boot data and 82 only when nothing else is left, 53 and 54 never [P9].
+    /// first, boot data and 82 only when nothing else is left [P9][R2], 53 and 54 never.
     pub fn encode(&self, limit: usize) -> Encoded {
         let mut options = self.ordered();
         let mut dropped = Vec::new();
@@ -105,14 +106,16 @@ impl Reply {
                 .iter()
                 .position(|(code, _)| {
                     !ORDER.contains(code)
-                        && !matches!(*code, code::BOOT_FILE | code::RELAY_INFO | code::MESSAGE)
+                        && !matches!(
+                            *code,
+                            // RFC 3011: a client discards a reply without its 118.
+                            code::BOOT_FILE | code::RELAY_INFO | code::MESSAGE | code::SUBNET_SELECTION
+                        )
                 })
                 .or_else(|| {
                     EXPENDABLE.iter().find_map(|code| options.iter().position(|(known, _)| known == code))
                 })
-                .or_else(|| {
-                    LAST_RESORT.iter().find_map(|code| options.iter().position(|(known, _)| known == code))
-                });
+                .or_else(|| self.last_resort(&options));
             let Some(victim) = victim else { break };
             dropped.push(options.remove(victim).0);
         }
@@ -125,6 +128,21 @@ impl Reply {
             bytes.resize(MIN_LEN, 0);
         }
         Encoded { bytes, dropped }
+    }
+
+    /// What makes room for echoes of unusual length: an option 97 that is no UUID, then what a long 82 needs, which is
+    /// neither cut nor left out for anything else [R2]: times that the client can work out itself (RFC 2131 section
+    /// 4.4.5), a boot file name that `file` holds too, what firmware can do without. An 82 that does not even fit
+    /// beside the address goes last: no reply is longer than the client takes [P2].
+    fn last_resort(&self, options: &[(u8, Vec<u8>)]) -> Option<usize> {
+        let at = |code: u8| options.iter().position(|(known, _)| *known == code);
+        let named_twice = !self.file.is_empty() && self.file.len() < 128;
+        at(code::UUID)
+            .filter(|at| options[*at].1.len() > UUID_LEN)
+            .or_else(|| at(code::REBINDING_TIME))
+            .or_else(|| at(code::RENEWAL_TIME))
+            .or_else(|| at(code::BOOT_FILE).filter(|_| named_twice))
+            .or_else(|| LAST_RESORT.iter().find_map(|code| at(*code)))
     }
 
     /// The 240 bytes before the options.
@@ -278,6 +296,24 @@ mod tests {
         assert_eq!(encoded.dropped, [200, 42]);
         assert!(encoded.bytes.len() <= 300);
         assert_eq!(codes(&encoded.bytes), [53, 54, 43, 66, 67, 82]);
+    }
+
+    /// [R2]: everything else goes first, and nothing of option 82 is lost.
+    #[test]
+    fn the_longest_relay_information_stays_whole_and_last() {
+        let mut big = reply();
+        let relay: Vec<u8> = (0..=254).collect();
+        big.set(82, relay.clone());
+        for (code, length) in [(51, 4), (58, 4), (59, 4), (97, 17), (118, 4)] {
+            big.set(code, vec![1; length]);
+        }
+        let encoded = big.encode(548);
+        assert!(encoded.bytes.len() <= 548, "{}", encoded.bytes.len());
+        assert_eq!(encoded.dropped, [200, 59, 58, 67]);
+        assert_eq!(codes(&encoded.bytes), [53, 54, 51, 97, 43, 118, 82]);
+        let read = Packet::parse(&encoded.bytes).unwrap();
+        assert_eq!(read.options.get(82), Some(&relay[..]));
+        assert_eq!(&read.file()[..14], b"undionly.kpxe\0", "the name is still there");
     }
 
     /// [P4]

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::client::Client;
 use crate::dhcp::catalogue::print::{escaped, until_nul};
+use crate::dhcp::relay::RelayInfo;
 use crate::dhcp::{Packet, code, v6};
 use crate::policy::Reason;
 
@@ -43,6 +44,7 @@ fn dhcp_level(event: &DhcpEvent) -> Level {
 fn dhcp(event: &DhcpEvent) -> Value {
     let mut fields = json!({
         "interface": &*event.interface,
+        "vlan": event.vlan,
         "port": event.port,
         "source": event.source,
         "node": event.node,
@@ -123,6 +125,7 @@ fn message(packet: &Packet<'_>) -> Map<String, Value> {
         "ipxe": client.ipxe.as_ref().map(|_| true),
         "ipxe_version": client.ipxe.as_ref().and_then(|ipxe| ipxe.version.clone()),
         "message": packet.options.get(code::MESSAGE).map(escaped),
+        "relay": packet.options.get(code::RELAY_INFO).map(|value| RelayInfo::parse(value).json()),
         "options": packet.options.iter().map(|(code, _)| code).collect::<Vec<u8>>(),
     });
     match fields {

@@ -29,7 +29,11 @@ pub(super) fn of(event: &Event) -> String {
 }
 
 fn dhcp(event: &DhcpEvent) -> String {
-    let DhcpEvent { interface, source, .. } = event;
+    let source = &event.source;
+    let interface = match event.vlan {
+        Some(vlan) => format!("{} (VLAN {vlan})", event.interface),
+        None => event.interface.to_string(),
+    };
     if matches!(event.outcome, DhcpOutcome::V6) {
         let seen = v6::Message::parse(&event.message)
             .map_or_else(|error| format!("DHCPv6, {error}"), |message| message.summary());

@@ -13,7 +13,8 @@ use crate::link::delivery::{Delivery, Port, delivery};
 use crate::records::{Mac, Node, Snapshot};
 use crate::world::World;
 
-use super::{Reason, Seen, proxy, reservation};
+use super::ways::Asked;
+use super::{Reason, Seen, proxy, relayed, reservation};
 
 /// How a packet came to us.
 #[derive(Clone, Debug)]
@@ -99,6 +100,13 @@ pub enum Fact {
         /// The transaction.
         xid: u32,
     },
+    /// A request that came by this way was answered [D4].
+    Answered {
+        /// The request.
+        asked: Asked,
+        /// giaddr; 0.0.0.0 for a direct one.
+        way: Ipv4Addr,
+    },
     /// iPXE on this card was sent to its script.
     Scripted {
         /// The card.
@@ -124,9 +132,11 @@ impl Trail {
 /// since a fixed start, used for the loop guard only.
 pub fn decide(request: &Request<'_>, world: &World, seen: &Seen, now: Duration) -> Decision {
     let mut trail = Trail::default();
-    let node = find_node(request, &world.records, &mut trail);
+    let node = find_node(request, &world.records, &mut trail)
+        .or_else(|| relayed::find_node(request, world, &mut trail));
     let verdict = match verdict(request, node.as_ref(), world, seen, now, &mut trail) {
-        Ok((reply, without_boot)) => {
+        Ok((mut reply, without_boot)) => {
+            relayed::finish(request, world, &mut reply, &mut trail);
             let limit = crate::dhcp::reply::limit(max_size(request.packet), request.arrival.mtu);
             let delivery = delivery(request.packet, &reply, request.arrival.port, request.arrival.source);
             Verdict::Answer(Box::new(Answer { reply, limit, delivery, without_boot }))
@@ -151,10 +161,7 @@ fn verdict(
         learn_from_reply(request, trail);
         return Err(Reason::NotARequest);
     }
-    if !packet.giaddr().is_unspecified() {
-        trail.step(format!("relayed by {}", packet.giaddr()));
-        return Err(Reason::RelayNotServed);
-    }
+    relayed::admit(request, world, seen, now, trail)?;
     let message = packet.message_type().ok_or(Reason::BootpNotServed)?;
     let answered = match request.arrival.port {
         Port::Dhcp => matches!(message, MessageType::Discover | MessageType::Request),

@@ -10,6 +10,7 @@ use crate::records::Node;
 use crate::world::World;
 
 use super::decide::{Request, Trail};
+use super::relayed;
 use super::target::Target;
 
 /// Option 43 that says "use the file name, skip discovery" (spec 6.2), end included.
@@ -37,8 +38,8 @@ pub(super) fn reply(request: &Request<'_>, message: MessageType) -> Reply {
         file: String::new(),
         options: vec![(code::SERVER_ID, server.octets().to_vec())],
     };
-    // RFC 6842: echoed as it came. RFC 3046 section 2.2 for 82; 97 by PXE 2.1.
-    for echoed in [code::CLIENT_ID, code::UUID, code::RELAY_INFO] {
+    // RFC 6842: echoed as it came. RFC 3046 section 2.2 for 82 [R2], RFC 3011 for 118; 97 by PXE 2.1.
+    for echoed in [code::CLIENT_ID, code::UUID, code::SUBNET_SELECTION, code::RELAY_INFO] {
         if let Some(value) = packet.options.get(echoed) {
             reply.set(echoed, value);
         }
@@ -86,7 +87,10 @@ pub(super) fn bypass_discovery(reply: &mut Reply, knobs: Knobs, trail: &mut Trai
 
 /// The knobs in force for a node that asks on an interface: interface, subnet, profile, node.
 pub(super) fn knobs(request: &Request<'_>, node: &Node, address: Option<Ipv4Addr>, world: &World) -> Knobs {
-    let subnet = address.and_then(|address| world.settings.subnet_of(address));
+    let subnet = match address {
+        Some(address) => world.settings.subnet_of(address),
+        None => relayed::subnet(request, world),
+    };
     let profile = world.settings.profile(node.profile.as_deref());
     request
         .arrival
@@ -106,7 +110,10 @@ pub(super) fn stated(
     world: &World,
     trail: &mut Trail,
 ) {
-    let subnet = address.and_then(|address| world.settings.subnet_of(address));
+    let subnet = match address {
+        Some(address) => world.settings.subnet_of(address),
+        None => relayed::subnet(request, world),
+    };
     let profile = world.settings.profile(node.profile.as_deref());
     let of_subnet = subnet.into_iter().flat_map(|subnet| &subnet.options);
     let of_profile = profile.into_iter().flat_map(|profile| &profile.options);

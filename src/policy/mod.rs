@@ -8,10 +8,12 @@ mod fields;
 pub mod offers;
 mod proxy;
 pub mod reason;
+mod relayed;
 mod reservation;
 pub mod seen;
 pub mod servers;
 mod target;
+pub mod ways;
 
 pub use decide::{Answer, Arrival, Decision, Fact, Request, Verdict, decide};
 pub use reason::Reason;

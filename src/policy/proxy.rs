@@ -12,7 +12,7 @@ use crate::world::World;
 
 use super::decide::{Request, Trail};
 use super::target::target;
-use super::{Reason, Seen, fields};
+use super::{Reason, Seen, fields, relayed};
 
 /// Answers a known node's DISCOVER on 67 or its request on 4011.
 pub(super) fn answer(
@@ -28,7 +28,7 @@ pub(super) fn answer(
     if port == Port::Dhcp && packet.message_type() == Some(MessageType::Request) {
         // The DHCP server's business (spec 6.4): an ACK of ours would confuse both.
         return match packet.options.address(code::SERVER_ID) {
-            Some(chosen) if chosen != request.arrival.address => {
+            Some(chosen) if !relayed::names_us(chosen, request, world) => {
                 trail.step(format!("the client takes {chosen}'s offer"));
                 Err(Reason::OtherServerChosen)
             }

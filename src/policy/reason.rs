@@ -43,7 +43,9 @@ reasons! {
     AddressOutside, "address-outside", "the reserved address is in none of our subnets on this interface";
     NotOurs, "not-ours", "the address asked for is none of ours";
     MessageType, "message-type", "this kind of message needs no answer";
-    RelayNotServed, "relay-not-served", "relayed requests are not served";
+    UnknownRelaySubnet, "unknown-relay-subnet", "the relay, or what it selects, is in none of our subnets";
+    UntrustedRelay, "untrusted-relay", "the relay is not among trusted_relays";
+    DuplicateViaRelay, "duplicate-via-relay", "both ways of one request, direct and relayed, were answered already";
     BootpNotServed, "bootp-not-served", "plain BOOTP is not served";
     Dhcpv6NotServed, "dhcpv6-not-served", "DHCPv6 is not served";
     NoOwnAddress, "no-own-address", "the interface has no IPv4 address to name as server";

@@ -16,7 +16,7 @@ use crate::world::World;
 
 use super::decide::{Fact, Request, Trail};
 use super::target::target;
-use super::{Reason, Seen, fields, proxy};
+use super::{Reason, Seen, fields, proxy, relayed};
 
 /// 175.176 (no-pxedhcp) = 1: iPXE neither waits for nor listens to proxies [X5].
 const NO_PXEDHCP: [u8; 3] = [176, 1, 1];
@@ -40,8 +40,8 @@ pub(super) fn answer(
     let packet = request.packet;
     // [M6]: the card decides, not 61 or 97, so ROM, iPXE and system get the same address.
     let reserved = node.ipv4_for(request.client.mac).ok_or(Reason::NoAddress)?;
-    let network = network_of(request, reserved, world).ok_or_else(|| {
-        trail.step(format!("{reserved} is reserved, {} is the interface's network", request.arrival.network));
+    let network = relayed::network_for(request, reserved, world).ok_or_else(|| {
+        trail.step(format!("{reserved} is reserved, {}", relayed::whereabouts(request, world)));
         Reason::AddressOutside
     })?;
     if packet.message_type() == Some(MessageType::Discover) {
@@ -51,7 +51,7 @@ pub(super) fn answer(
     let ciaddr = packet.ciaddr();
     let right = match packet.options.address(code::SERVER_ID) {
         // Selecting (RFC 2131 section 4.3.2).
-        Some(chosen) if chosen != request.arrival.address => {
+        Some(chosen) if !relayed::names_us(chosen, request, world) => {
             trail.step(format!("lost to server {chosen}"));
             return Err(Reason::OtherServerChosen);
         }
@@ -81,14 +81,6 @@ pub(super) fn answer(
     let mut reply = fields::reply(request, MessageType::Nak);
     reply.set(code::MESSAGE, format!("address changed: reserved {reserved}, asked {wrong}"));
     Ok((reply, None))
-}
-
-/// The network that `address` is served in on this interface: a configured subnet, else the interface's own.
-fn network_of(request: &Request<'_>, address: Ipv4Addr, world: &World) -> Option<Ipv4Net> {
-    match world.settings.subnet_of(address) {
-        Some(subnet) => Some(subnet.subnet),
-        None => Some(request.arrival.network).filter(|network| network.contains(&address)),
-    }
 }
 
 /// OFFER and ACK are built here alike, so they cannot differ [M1].

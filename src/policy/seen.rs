@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::records::Mac;
 
 use super::decide::Fact;
+use super::ways::Ways;
 
 /// How long a named loader counts for the loop guard [L1].
 const LOOP_WINDOW: Duration = Duration::from_secs(120);
@@ -19,6 +20,8 @@ const CLIENTS_MAX: usize = 65_536;
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     chained: HashMap<Mac, Vec<(u32, Duration)>>,
+    /// Ways by which requests were answered [D4].
+    pub(super) ways: Ways,
 }
 
 impl Seen {
@@ -52,6 +55,7 @@ impl Seen {
             Fact::Scripted { mac } => {
                 self.chained.remove(&mac);
             }
+            Fact::Answered { asked, way } => self.ways.remember(asked, way, now),
             Fact::Learned { .. } => {}
         }
     }

@@ -222,7 +222,12 @@ impl Servers {
         let source = *arrival.source.ip();
         let offer = Offer::of(packet, source, false);
         let server = offer.server;
+        // A relay hands on the answers of many servers, ours too, from its own address.
+        let direct = source == server && packet.giaddr().is_unspecified();
         if self.own_addresses.contains(&server) {
+            if !direct {
+                return;
+            }
             let text = format!(
                 "another machine{} answers as {server}, which is our own server identifier: clients cannot tell \
                  us apart, and a REQUEST meant for one is taken by both. Give one of the two another address",
@@ -232,8 +237,6 @@ impl Servers {
         }
         let message = packet.message_type();
         let gives = offer.gives_address() && message != Some(MessageType::Nak);
-        // A relay hands on the answers of many servers from its own address.
-        let direct = source == server && packet.giaddr().is_unspecified();
         let server_mac = sighting.source_mac.filter(|_| direct);
         if !self.touch(sighting, server, server_mac, gives, now, findings) {
             return;

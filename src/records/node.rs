@@ -9,6 +9,7 @@ use crate::config::{Knobs, Mode};
 use crate::dhcp::catalogue::TypedOption;
 
 use super::id::{Mac, Uuid, Xname};
+use super::switch_port::SwitchPort;
 
 /// Where a record was stated.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -62,6 +63,8 @@ pub struct Node {
     pub uuid: Option<Uuid>,
     /// System serial number.
     pub serial: Option<String>,
+    /// Where it is plugged in, as option 82 names it [R4].
+    pub port: SwitchPort,
     /// Processor, or forced architecture code.
     pub arch: Option<NodeArch>,
     /// Role, `Compute` where nothing is said (OpenCHAMI's default).

@@ -10,6 +10,7 @@ use super::entry::BootEntry;
 use super::id::{Mac, Uuid, Xname};
 use super::node::{Nic, Node};
 use super::selector_index::{Best, SelectorIndex};
+use super::switch_port::SwitchPort;
 
 /// Nodes and boot entries with hash look-ups. Building is one pass; the first record of an identity wins
 /// (duplicates were reported as errors before).
@@ -21,6 +22,7 @@ pub struct Snapshot {
     by_ip: HashMap<Ipv4Addr, usize>,
     by_uuid: HashMap<Uuid, usize>,
     by_serial: HashMap<String, usize>,
+    by_port: HashMap<SwitchPort, usize>,
     by_xname: HashMap<Xname, usize>,
     by_nid: HashMap<u32, usize>,
     by_name: HashMap<String, usize>,
@@ -45,6 +47,9 @@ impl Snapshot {
             }
             if let Some(serial) = &node.serial {
                 snapshot.by_serial.entry(serial.clone()).or_insert(index);
+            }
+            if !node.port.is_empty() {
+                snapshot.by_port.entry(node.port.clone()).or_insert(index);
             }
             if let Some(xname) = &node.xname {
                 snapshot.by_xname.entry(xname.clone()).or_insert(index);
@@ -96,6 +101,26 @@ impl Snapshot {
     /// The node with this serial number.
     pub fn by_serial(&self, serial: &str) -> Option<&Arc<Node>> {
         self.by_serial.get(serial).map(|index| &self.nodes[*index])
+    }
+
+    /// The node behind the port that option 82 names, and what of it the record states: both identifiers,
+    /// else the circuit id alone, else the remote id alone [R4].
+    pub fn by_port(
+        &self,
+        circuit_id: Option<&[u8]>,
+        remote_id: Option<&[u8]>,
+    ) -> Option<(&Arc<Node>, SwitchPort)> {
+        if self.by_port.is_empty() {
+            return None;
+        }
+        [(circuit_id, remote_id), (circuit_id, None), (None, remote_id)].into_iter().find_map(
+            |(circuit, remote)| {
+                let port =
+                    SwitchPort { circuit_id: circuit.map(Into::into), remote_id: remote.map(Into::into) };
+                let index = *self.by_port.get(&port)?;
+                Some((&self.nodes[index], port))
+            },
+        )
     }
 
     /// The node at this location.
