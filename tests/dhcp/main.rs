@@ -9,7 +9,6 @@
 )]
 
 mod client;
-mod interfaces;
 mod servers;
 mod vlan;
 
