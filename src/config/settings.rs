@@ -295,6 +295,8 @@ pub struct Settings {
     pub trusted_relays: std::collections::HashSet<Ipv4Addr>,
     /// Profiles by name.
     pub profiles: std::collections::BTreeMap<String, Profile>,
+    /// Other DHCP and boot servers that belong here: their offers are no findings.
+    pub known_servers: Vec<Ipv4Addr>,
     /// Form of the log.
     pub log_format: LogFormat,
     /// General wire knobs.

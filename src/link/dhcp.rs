@@ -12,7 +12,8 @@ use crate::client::Client;
 use crate::config::{InterfaceSettings, Mode, Settings, Transport};
 use crate::dhcp::Packet;
 use crate::journal::event::{DhcpEvent, DhcpOutcome, Sent};
-use crate::journal::{Event, Journal, Level, Notice};
+use crate::journal::{Event, Journal, Level, Notice, findings};
+use crate::policy::servers::{Servers, Sighting};
 use crate::policy::{self, Answer, Arrival, Fact, Request, Seen, Verdict};
 use crate::world::{Current, World};
 
@@ -269,9 +270,11 @@ pub async fn serve(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), LinkError> {
     let seen = Arc::new(Mutex::new(Seen::default()));
+    let servers = Arc::new(Mutex::new(Servers::default()));
     let mut tasks = tokio::task::JoinSet::new();
     for (settings, listener) in listeners {
         let (current, peers, seen, start) = (current.clone(), peers.clone(), Arc::clone(&seen), now());
+        let servers = Arc::clone(&servers);
         let shell_journal = journal.clone();
         let shell = move |listener| Shell {
             listener,
@@ -279,6 +282,7 @@ pub async fn serve(
             peers: peers.clone(),
             journal: shell_journal.clone(),
             seen: Arc::clone(&seen),
+            servers: Arc::clone(&servers),
             start,
             own_v6: Mutex::default(),
             delayed: Delayed::default(),
@@ -300,6 +304,7 @@ pub(super) struct Shell {
     pub(super) peers: Peers,
     pub(super) journal: Journal,
     seen: Arc<Mutex<Seen>>,
+    servers: Arc<Mutex<Servers>>,
     start: Instant,
     pub(super) own_v6: Mutex<OwnV6>,
     delayed: Delayed<Pending>,
@@ -425,6 +430,21 @@ impl Shell {
             }
             decision
         };
+        let planned = match &decision.verdict {
+            Verdict::Answer(answer) => Some(answer.reply.encode(answer.limit).bytes),
+            _ => None,
+        };
+        let sighting = Sighting {
+            request,
+            own_mac: self.listener.interface.mac.map(|mac| mac.bytes()),
+            source_mac: asker,
+            answer: planned.as_deref(),
+            world: &world,
+        };
+        let observation =
+            self.servers.lock().unwrap_or_else(PoisonError::into_inner).observe(&sighting, elapsed);
+        let mut because = decision.because;
+        because.extend(observation.step);
         let interface = Arc::clone(&self.listener.interface.name);
         let vlan = self.listener.interface.vlan;
         let message = payload.to_vec();
@@ -437,7 +457,7 @@ impl Shell {
             message,
             outcome,
             node: decision.node.map(|node| node.label()),
-            because: decision.because,
+            because,
         };
         match decision.verdict {
             Verdict::Silence(reason) => {
@@ -455,6 +475,9 @@ impl Shell {
                     self.send(pending);
                 }
             }
+        }
+        for finding in observation.findings {
+            self.journal.note(findings::event(finding));
         }
     }
 

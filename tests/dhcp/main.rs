@@ -10,6 +10,7 @@
 
 mod client;
 mod modes;
+mod servers;
 mod vlan;
 
 use std::time::Duration;
