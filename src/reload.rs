@@ -159,6 +159,18 @@ fn keep_what_needs_a_restart(new: &mut Settings, old: &Settings) -> Vec<&'static
         changed.push("interfaces");
         new.interfaces.clone_from(&old.interfaces);
     }
+    for (new, old) in new.interfaces.iter_mut().zip(&old.interfaces) {
+        let switches = [
+            ("dhcpv6", new.v6.dhcpv6 != old.v6.dhcpv6),
+            ("router_advertisements", new.v6.router_advertisements != old.v6.router_advertisements),
+        ];
+        for (key, _) in switches.into_iter().filter(|(_, differs)| *differs) {
+            if !changed.contains(&key) {
+                changed.push(key);
+            }
+        }
+        new.v6 = old.v6;
+    }
     if new.http != old.http {
         changed.push("http");
         new.http.clone_from(&old.http);

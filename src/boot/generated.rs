@@ -37,10 +37,12 @@ impl File {
 /// Generates `file` for `peer`, who reaches us at `local`. Nobody known, and a node that is to reach its own
 /// disk, quickly get "not found" [A2].
 pub fn render(world: &World, file: File, peer: &Peer, local: IpAddr) -> Result<String, Miss> {
-    let (Some(node), Some(mac), IpAddr::V4(v4)) = (&peer.node, peer.mac, local) else {
-        return Err(Miss::NotFound);
+    let (Some(node), Some(mac)) = (&peer.node, peer.mac) else { return Err(Miss::NotFound) };
+    let base = match local {
+        IpAddr::V4(v4) => urls::base(&world.settings, v4),
+        IpAddr::V6(v6) => urls::base_v6(&world.settings, v6),
     };
-    let Some(base) = urls::base(&world.settings, v4) else { return Err(Miss::NotFound) };
+    let Some(base) = base else { return Err(Miss::NotFound) };
     if stays_silent(world, node, local) {
         return Err(Miss::NotFound);
     }

@@ -2,7 +2,7 @@
 //! said), open sockets, say what listens where, serve until told to stop, drain with a limit.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::file::Flags;
-use crate::config::{FirmwareSource, HttpListen, InterfaceSettings, Mode};
+use crate::config::{FirmwareSource, HttpListen, InterfaceSettings, Mode, Settings};
 use crate::journal::log::{self, LogFormat};
 use crate::journal::{Event, Journal, Level, Notice};
 use crate::link::dhcp::{self, Listener};
@@ -153,7 +153,7 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
     let links = Links::new(interfaces.clone());
     let tftp_server = {
         let _in_runtime = for_tftp.enter();
-        bind_tftp(&interfaces)?.follow(&links)
+        bind_tftp(&world.settings, &interfaces)?.follow(&links)
     };
     let listen = world.settings.http.clone();
     let addresses = http::addresses(&listen, interfaces.iter());
@@ -255,8 +255,16 @@ async fn until_signal(
 
 /// The served interfaces, and loopback: who tries `tftp OUR_ADDRESS` on this very machine asks over that.
 /// Another TFTP server there is no reason not to start.
-fn bind_tftp(interfaces: &[Interface]) -> Result<tftp::Server, tftp::TftpError> {
-    let served = || interfaces.iter().map(tftp::Listen::from).collect::<Vec<_>>();
+fn bind_tftp(settings: &Settings, interfaces: &[Interface]) -> Result<tftp::Server, tftp::TftpError> {
+    let served = || {
+        let pairs = interfaces.iter().zip(&settings.interfaces).filter(|(_, settings)| settings.v6.serves());
+        let over_v6 = pairs.map(|(interface, _)| {
+            // The socket hears all of them, also those that come later.
+            let first = interface.v6.first().copied().unwrap_or(Ipv6Addr::UNSPECIFIED);
+            tftp::Listen { address: first.into(), ..tftp::Listen::from(interface) }
+        });
+        interfaces.iter().map(tftp::Listen::from).chain(over_v6).collect::<Vec<_>>()
+    };
     let loopback = interfaces.first().filter(|_| interfaces.iter().all(|interface| &*interface.name != "lo"));
     let with_loopback = loopback.map(|first| {
         let mut all = served();

@@ -21,10 +21,11 @@ use super::settings::{
 use super::source::Source;
 use super::table::{KeyPath, Table, Unknown};
 use super::tree::{self, Document, Kind};
+use super::v6::{SettingsV6, SubnetV6};
 use super::values::{self, KNOB_KEYS};
 
 /// Keys of bootlace.yaml besides the wire knobs.
-pub const KEYS: [&str; 15] = [
+pub const KEYS: [&str; 17] = [
     "mode",
     "interfaces",
     "nodes",
@@ -40,9 +41,12 @@ pub const KEYS: [&str; 15] = [
     "profiles",
     "known_servers",
     "log_format",
+    "dhcpv6",
+    "router_advertisements",
 ];
 /// Keys of an item of `interfaces:` besides the wire knobs.
-pub const INTERFACE_KEYS: [&str; 4] = ["name", "mode", "address", "transport"];
+pub const INTERFACE_KEYS: [&str; 6] =
+    ["name", "mode", "address", "transport", "dhcpv6", "router_advertisements"];
 /// Keys of an item of `subnets:` besides the wire knobs.
 pub const SUBNET_KEYS: [&str; 6] = ["subnet", "router", "dns", "domain", "lease", "options"];
 /// Keys of a profile besides the wire knobs.
@@ -108,6 +112,8 @@ pub struct Written {
     pub log_format: Option<LogFormat>,
     /// Wire knobs at the top level.
     pub knobs: Knobs,
+    /// `dhcpv6`, `router_advertisements` and the IPv6 items of `subnets`
+    pub v6: SettingsV6,
 }
 
 /// What loading settings gives.
@@ -189,8 +195,9 @@ pub fn interpret(document: &Document<'_>, findings: &mut Findings) -> Written {
         "no_boot_entry",
         &[("auto", NoBootEntry::Auto), ("silent", NoBootEntry::Silent), ("wait", NoBootEntry::Wait)],
     );
-    written.subnets = subnets(&mut table);
+    (written.subnets, written.v6.subnets) = subnets(&mut table);
     written.trusted_relays = trusted_relays(&mut table);
+    written.v6.switches = values::switches_v6(&mut table);
     written.profiles = profiles(&mut table);
     let known = table.one_or_more("known_servers");
     let known = table.texts("known_servers", known);
@@ -259,6 +266,7 @@ fn interfaces(table: &mut Table<'_, '_>) -> Vec<InterfaceSettings> {
                     )
                     .unwrap_or_default(),
                 knobs: values::knobs(&mut inner),
+                v6: values::switches_v6(&mut inner),
             };
             (interface, name.map_or(item.span, |name| name.span))
         };
@@ -276,14 +284,19 @@ fn interfaces(table: &mut Table<'_, '_>) -> Vec<InterfaceSettings> {
     interfaces
 }
 
-fn subnets(table: &mut Table<'_, '_>) -> Vec<SubnetSettings> {
+fn subnets(table: &mut Table<'_, '_>) -> (Vec<SubnetSettings>, Vec<SubnetV6>) {
     let path = KeyPath::Key(table.path(), "subnets");
     let mut subnets: Vec<SubnetSettings> = Vec::new();
+    let mut of_v6: Vec<SubnetV6> = Vec::new();
     let mut seen = HashSet::new();
     for (index, item) in table.list("subnets").iter().enumerate() {
         let path = KeyPath::Item(&path, index);
         let Some(mut inner) = table.open_child(item, &path) else { continue };
         inner.unknown_keys(&[&SUBNET_KEYS[..], &KNOB_KEYS[..]].concat(), Unknown::Refuse);
+        if subnets_v6::is_v6(&inner) {
+            of_v6.extend(subnets_v6::read(&mut inner, &of_v6));
+            continue;
+        }
         let net = subnet_of(&mut inner, &mut seen);
         let router = inner.parsed::<Ipv4Addr>("router");
         if let (Some(net), Some(router)) = (net, router)
@@ -297,21 +310,7 @@ fn subnets(table: &mut Table<'_, '_>) -> Vec<SubnetSettings> {
         let servers = inner.one_or_more("dns");
         let dns = inner.texts("dns", servers);
         let dns = dns.into_iter().filter_map(|text| Some(inner.parsed_text("dns", text)?.value)).collect();
-        let lease = inner.text("lease").and_then(|text| match values::duration(text.value) {
-            // Option 51 has 32 bits, and all ones mean "for ever" (RFC 2131, 3.3).
-            Ok(lease) if (1..u64::from(u32::MAX)).contains(&lease.as_secs()) => Some(lease),
-            Ok(_) => {
-                inner
-                    .error(Code::WrongValue, text.span, "lease", "the lease is out of range")
-                    .advise("possible: 1s to 49710d");
-                None
-            }
-            Err(problem) => {
-                let message = format!("lease {} {problem}", quoted(text.value));
-                inner.error(Code::WrongValue, text.span, "lease", message);
-                None
-            }
-        });
+        let lease = values::lease(&mut inner);
         let domain = inner.text("domain").map(|domain| domain.value.to_owned());
         let options = values::options(&mut inner);
         let knobs = values::knobs(&mut inner);
@@ -320,7 +319,7 @@ fn subnets(table: &mut Table<'_, '_>) -> Vec<SubnetSettings> {
         let lease: Duration = lease.unwrap_or(LEASE);
         subnets.push(SubnetSettings { subnet, router, dns, domain, lease, options, knobs });
     }
-    subnets
+    (subnets, of_v6)
 }
 
 /// Addresses of relays: what stands in giaddr, so no host name and no network.
@@ -417,6 +416,7 @@ impl Written {
         let interfaces = interfaces
             .into_iter()
             .map(|interface: InterfaceSettings| InterfaceSettings {
+                v6: self.v6.switches.overlaid(interface.v6),
                 mode: if flags.mode.is_some() { None } else { interface.mode },
                 ..interface
             })
@@ -446,6 +446,7 @@ impl Written {
             known_servers: self.known_servers,
             log_format: flags.log_format.or(self.log_format).unwrap_or_default(),
             knobs: self.knobs,
+            v6: self.v6,
         }
     }
 
@@ -462,6 +463,8 @@ pub fn second_settings_file(first: &Path, second: &Path) -> Diagnostic {
     problem.advise("put all settings into one bootlace.yaml");
     problem
 }
+
+mod subnets_v6;
 
 #[cfg(test)]
 mod tests;

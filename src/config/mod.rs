@@ -8,11 +8,13 @@ pub mod settings;
 pub mod source;
 pub mod table;
 pub mod tree;
+pub mod v6;
 pub mod values;
 
 pub use diagnostic::{Code, Diagnostic, Findings, Severity};
 pub use file::{Flags, Loaded, load};
 pub use settings::{
-    BootfileOption, FirmwareSource, HostnameSource, HttpListen, InterfaceSettings, Knobs, Mode, NoBootEntry,
-    Option43, Profile, Settings, SubnetSettings, Transport, UefiOffer,
+    BootfileOption, FirmwareSource, HostnameSource, HttpListen, InterfaceSettings, Knobs, LEASE, Mode,
+    NoBootEntry, Option43, Profile, Settings, SubnetSettings, Transport, UefiOffer,
 };
+pub use v6::{SettingsV6, SubnetV6, SwitchesV6};

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::dhcp::catalogue::TypedOption;
 use crate::journal::log::LogFormat;
 
+use super::v6::{SettingsV6, SwitchesV6};
+
 /// Port of the boot-facing HTTP listener where nothing is said.
 pub const HTTP_PORT: u16 = 8081;
 /// Lease of a reservation where nothing is said (spec 3, option 51).
@@ -33,6 +35,11 @@ impl Mode {
             Self::Proxy => "proxy",
             Self::Reservation => "reservation",
         }
+    }
+
+    /// True where nodes get addresses from us.
+    pub fn gives_addresses(self) -> bool {
+        self == Self::Reservation
     }
 
     /// The mode of a node on an interface: the interface's is the ceiling, a node can only restrict it.
@@ -82,6 +89,8 @@ pub struct InterfaceSettings {
     pub transport: Transport,
     /// Wire knobs of this interface.
     pub knobs: Knobs,
+    /// IPv6 there; in settings in use, what holds.
+    pub v6: SwitchesV6,
 }
 
 /// Option 67 towards clients [P7].
@@ -286,6 +295,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// General wire knobs.
     pub knobs: Knobs,
+    /// IPv6.
+    pub v6: SettingsV6,
 }
 
 impl Settings {

@@ -7,6 +7,7 @@ use crate::dhcp::catalogue::{self, TypedOption};
 use super::diagnostic::{Code, quoted};
 use super::settings::{BootfileOption, Knobs, Mode, Option43, UefiOffer};
 use super::table::{KeyPath, Table};
+use super::v6::SwitchesV6;
 
 /// Keys that [`knobs`] reads.
 pub const KNOB_KEYS: [&str; 5] =
@@ -30,6 +31,31 @@ pub fn knobs(table: &mut Table<'_, '_>) -> Knobs {
         // RFC 2348 allows 8 to 65464 bytes, RFC 7440 1 to 65535 blocks.
         blksize_max: table.integer("blksize_max", 8..=65464).map(|size| size.value as u16),
         windowsize_max: table.integer("windowsize_max", 1..=65535).map(|size| size.value as u16),
+    }
+}
+
+/// The IPv6 switches of a mapping.
+pub fn switches_v6(table: &mut Table<'_, '_>) -> SwitchesV6 {
+    SwitchesV6 { dhcpv6: table.truth("dhcpv6"), router_advertisements: table.truth("router_advertisements") }
+}
+
+/// The lease of a subnet.
+pub fn lease(table: &mut Table<'_, '_>) -> Option<Duration> {
+    let text = table.text("lease")?;
+    match duration(text.value) {
+        // Option 51 has 32 bits, and all ones mean "for ever" (RFC 2131, 3.3); DHCPv6 has the same.
+        Ok(lease) if (1..u64::from(u32::MAX)).contains(&lease.as_secs()) => Some(lease),
+        Ok(_) => {
+            table
+                .error(Code::WrongValue, text.span, "lease", "the lease is out of range")
+                .advise("possible: 1s to 49710d");
+            None
+        }
+        Err(problem) => {
+            let message = format!("lease {} {problem}", quoted(text.value));
+            table.error(Code::WrongValue, text.span, "lease", message);
+            None
+        }
     }
 }
 

@@ -30,7 +30,10 @@ pub fn addresses<'a>(
             Some(address) => addresses.push(SocketAddr::new(address, listen.port)),
             None => {
                 let own = interfaces.clone().filter(|interface| interface.has_its_address());
-                addresses.extend(own.map(|own| SocketAddr::new(IpAddr::V4(own.address), listen.port)));
+                for own in own {
+                    addresses.push(SocketAddr::new(IpAddr::V4(own.address), listen.port));
+                    addresses.extend(own.v6.iter().map(|v6| SocketAddr::new(IpAddr::V6(*v6), listen.port)));
+                }
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::dhcp::relay::RelayInfo;
 use crate::dhcp::{Packet, code, v6};
 use crate::policy::Reason;
 
-use super::event::{DhcpEvent, DhcpOutcome, Event, HttpEvent, Level, TftpEvent, TftpOutcome};
+use super::event::{DhcpEvent, DhcpOutcome, Event, HttpEvent, Level, OutcomeV6, TftpEvent, TftpOutcome};
 
 /// Level, name and fields.
 pub(super) fn of(event: &Event) -> (Level, &'static str, Map<String, Value>) {
@@ -34,7 +34,7 @@ pub(super) fn of(event: &Event) -> (Level, &'static str, Map<String, Value>) {
 
 fn dhcp_level(event: &DhcpEvent) -> Level {
     match &event.outcome {
-        DhcpOutcome::SendFailed { .. } => Level::Error,
+        DhcpOutcome::SendFailed { .. } | DhcpOutcome::V6(OutcomeV6::SendFailed { .. }) => Level::Error,
         DhcpOutcome::Answered(sent) if sent.without_boot == Some(Reason::NoLoader) => Level::Warn,
         DhcpOutcome::Silent(Reason::NoLoader | Reason::AddressOutside | Reason::NoAddress) => Level::Warn,
         _ => Level::Info,
@@ -53,6 +53,7 @@ fn dhcp(event: &DhcpEvent) -> Value {
         fields[name] = value;
     };
     match Packet::parse(&event.message) {
+        _ if matches!(event.outcome, DhcpOutcome::V6(_)) => {}
         Ok(packet) => {
             for (name, value) in message(&packet) {
                 add(&name, value);
@@ -73,12 +74,7 @@ fn dhcp(event: &DhcpEvent) -> Value {
         }
         DhcpOutcome::Silent(reason) => silence(&mut add, *reason, reason.text()),
         DhcpOutcome::Malformed(error) => silence(&mut add, Reason::Malformed, &error.to_string()),
-        DhcpOutcome::V6 => {
-            if let Ok(message) = v6::Message::parse(&event.message) {
-                add("v6", message.json());
-            }
-            silence(&mut add, Reason::Dhcpv6NotServed, Reason::Dhcpv6NotServed.text());
-        }
+        DhcpOutcome::V6(outcome) => v6_outcome(&mut add, &event.message, outcome),
         DhcpOutcome::SendFailed { way, error } => {
             add("verdict", "send-failed".into());
             add("to", way.to_string().into());
@@ -89,6 +85,29 @@ fn dhcp(event: &DhcpEvent) -> Value {
         add("because", json!(event.because));
     }
     fields
+}
+
+fn v6_outcome(add: &mut impl FnMut(&str, Value), request: &[u8], outcome: &OutcomeV6) {
+    match v6::Message::parse(request) {
+        Ok(message) => add("v6", message.json()),
+        Err(_) => add("length", request.len().into()),
+    }
+    match outcome {
+        OutcomeV6::Answered { message, to, without_boot } => {
+            let mut reply = v6::Message::parse(message).map(|message| message.json()).unwrap_or_default();
+            reply["to"] = to.to_string().into();
+            add("verdict", "answer".into());
+            add("reply", reply);
+            add("without_boot", json!(without_boot));
+        }
+        OutcomeV6::Silent(reason) => silence(add, *reason, reason.text()),
+        OutcomeV6::Malformed(error) => silence(add, Reason::Malformed, &error.to_string()),
+        OutcomeV6::SendFailed { to, error } => {
+            add("verdict", "send-failed".into());
+            add("to", to.to_string().into());
+            add("error", error.clone().into());
+        }
+    }
 }
 
 fn silence(add: &mut impl FnMut(&str, Value), reason: Reason, text: &str) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::policy::Reason;
 
-use super::event::{DhcpOutcome, Event, Level, Notice};
+use super::event::{DhcpOutcome, Event, Level, Notice, OutcomeV6};
 
 /// One line per stranger and reason in this time.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -71,12 +71,16 @@ fn key(event: &Event) -> Option<Key> {
             return Some((giaddr.map(Who::Relay), *reason));
         }
         DhcpOutcome::Silent(reason @ Reason::UnknownMac) => *reason,
-        DhcpOutcome::V6 => Reason::Dhcpv6NotServed,
+        DhcpOutcome::V6(OutcomeV6::Silent(reason @ (Reason::Dhcpv6NotServed | Reason::UnknownMac))) => {
+            *reason
+        }
+        DhcpOutcome::V6(OutcomeV6::Malformed(_)) => Reason::Malformed,
         DhcpOutcome::Malformed(_) => Reason::Malformed,
         _ => return None,
     };
+    let v6 = matches!(dhcp.outcome, DhcpOutcome::V6(_));
     let chaddr = dhcp.message.get(28..34).and_then(|mac| mac.try_into().ok());
-    let card = if reason == Reason::UnknownMac { chaddr } else { dhcp.source_mac };
+    let card = if reason == Reason::UnknownMac && !v6 { chaddr } else { dhcp.source_mac };
     Some((card.map(Who::Card), reason))
 }
 

@@ -2,7 +2,7 @@
 //! decided and notes it. No branch on protocol content beyond telling the ports apart.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,9 +18,12 @@ use crate::policy::{self, Answer, Arrival, Fact, Request, Seen, Verdict};
 use crate::world::{Current, World};
 
 use super::delivery::{Delivery, PXE_PORT, Port, SERVER_PORT};
+use super::dhcp_v6::{self, OwnV6};
 use super::frame::{self, Datagram};
 use super::raw::RawSocket;
+use super::router::Advertiser;
 use super::udp_dhcp::DhcpSocket;
+use super::udp_v6::SocketV6;
 use super::upkeep::{self, Watch};
 use super::{Interface, LinkError, Links, Peers};
 
@@ -36,6 +39,8 @@ pub struct Listener {
     raw: Option<RawSocket>,
     dhcp: Option<DhcpSocket>,
     pxe: Option<DhcpSocket>,
+    pub(super) v6: Option<SocketV6>,
+    advertiser: Option<Advertiser>,
 }
 
 impl Listener {
@@ -119,7 +124,9 @@ impl Listener {
                 })?;
             }
         }
-        Ok(Self { interface, costs, raw, dhcp, pxe })
+        let v6 = dhcp_v6::open(settings, &interface, raw.is_some(), &mut costs);
+        let advertiser = Advertiser::open(settings, &interface, &mut costs);
+        Ok(Self { interface, costs, raw, dhcp, pxe, v6, advertiser })
     }
 
     /// `raw+udp`, `raw` or `udp`, for the line at start-up.
@@ -137,10 +144,21 @@ impl Listener {
             let and_sent = self.dhcp.is_none();
             return raw.receive(buffer, and_sent).await.map(|to_us| Source::Frame { to_us });
         }
+        let mut by_v6 = Vec::new();
+        let v6 = async {
+            match &self.v6 {
+                Some(socket) => socket.receive(&mut by_v6).await,
+                None => std::future::pending().await,
+            }
+        };
         match (&self.dhcp, &self.pxe) {
             (Some(dhcp), Some(pxe)) => {
                 let mut other = Vec::new();
                 tokio::select! {
+                    from = v6 => from.map(|from| {
+                        std::mem::swap(buffer, &mut by_v6);
+                        Source::DatagramV6(from)
+                    }),
                     from = dhcp.receive(buffer) => from.map(|from| Source::Datagram(Port::Dhcp, from)),
                     from = pxe.receive(&mut other) => {
                         std::mem::swap(buffer, &mut other);
@@ -150,6 +168,28 @@ impl Listener {
             }
             _ => std::future::pending().await,
         }
+    }
+
+    /// Sends a DHCPv6 reply from its own port, else as a frame back to the card that asked.
+    pub(super) fn send_v6(
+        &self,
+        payload: &[u8],
+        own: Option<Ipv6Addr>,
+        to: SocketAddrV6,
+        asker: Option<[u8; 6]>,
+    ) -> io::Result<()> {
+        let unsupported = || io::Error::from(io::ErrorKind::Unsupported);
+        if let Some(socket) = &self.v6 {
+            return socket.send(payload, to);
+        }
+        let (Some(raw), Some(card), Some(asker), Some(own)) = (&self.raw, self.interface.mac, asker, own)
+        else {
+            return Err(unsupported());
+        };
+        let from = SocketAddrV6::new(own, policy::v6::SERVER_PORT, 0, 0);
+        let frame = frame::build_v6(card.bytes(), asker, from, to, payload)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        raw.send(&frame)
     }
 
     /// Sends a reply the way the destination table says; returns the way it really took.
@@ -209,6 +249,7 @@ impl Listener {
 enum Source {
     Frame { to_us: bool },
     Datagram(Port, SocketAddrV4),
+    DatagramV6(SocketAddrV6),
 }
 
 /// Serves until `stop` turns true or a socket fails for no reason that can pass. Interfaces may come and go
@@ -236,6 +277,7 @@ pub async fn serve(
             seen: Arc::clone(&seen),
             servers: Arc::clone(&servers),
             start,
+            own_v6: Mutex::default(),
         };
         tasks.spawn(upkeep::keep(listener, settings, links.clone(), journal.clone(), shell));
     }
@@ -249,17 +291,18 @@ pub async fn serve(
 }
 
 pub(super) struct Shell {
-    listener: Listener,
-    current: Current,
-    peers: Peers,
-    journal: Journal,
+    pub(super) listener: Listener,
+    pub(super) current: Current,
+    pub(super) peers: Peers,
+    pub(super) journal: Journal,
     seen: Arc<Mutex<Seen>>,
     servers: Arc<Mutex<Servers>>,
     start: Instant,
+    pub(super) own_v6: Mutex<OwnV6>,
 }
 
 #[allow(clippy::disallowed_methods, reason = "link/ is the edge: the clock is read here")]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }
 
@@ -268,9 +311,17 @@ impl Shell {
     pub(super) async fn run(self, watch: &Watch) -> io::Result<()> {
         let interface = &self.listener.interface;
         let mut buffer = Vec::new();
+        let advertising = async {
+            match &self.listener.advertiser {
+                Some(advertiser) => advertiser.run().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(advertising);
         loop {
             let source = tokio::select! {
                 source = self.listener.receive(&mut buffer) => source?,
+                error = &mut advertising => return Err(error),
                 moved = watch.until_moved(interface) => return moved,
             };
             // No answer names an address that is not ours any more; whoever asked now will ask again.
@@ -280,6 +331,7 @@ impl Shell {
             self.say_dropped();
             match source {
                 Source::Datagram(port, from) => self.message(&buffer, port, from, None),
+                Source::DatagramV6(from) => self.message_v6(&buffer, from, None, None),
                 Source::Frame { to_us } => match frame::strip(&buffer) {
                     Some(Datagram::V4 { source_mac, source, destination, payload }) => {
                         let reply = destination.port() == super::delivery::CLIENT_PORT;
@@ -288,9 +340,10 @@ impl Shell {
                             self.message(payload, port, source, Some(source_mac));
                         }
                     }
-                    Some(Datagram::V6 { source_mac, source, payload }) => {
-                        let from = SocketAddr::new(source.into(), 546);
-                        self.note(from, Port::Dhcp, Some(source_mac), payload, DhcpOutcome::V6);
+                    Some(Datagram::V6 { source_mac, source, destination, payload }) => {
+                        if to_us {
+                            self.message_v6(payload, source, Some(*destination.ip()), Some(source_mac));
+                        }
                     }
                     None => {}
                 },

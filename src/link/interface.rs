@@ -1,6 +1,6 @@
 //! The machine's network interfaces as the kernel names them now.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use ipnet::Ipv4Net;
@@ -25,6 +25,8 @@ pub struct Interface {
     pub network: Ipv4Net,
     /// All IPv4 addresses of the interface.
     pub addresses: Vec<Ipv4Addr>,
+    /// Its IPv6 addresses for boot files, link-local ones left out; none where DHCPv6 is not served.
+    pub v6: Vec<Ipv6Addr>,
     /// Largest packet, bytes.
     pub mtu: u16,
     /// The VLAN that it carries, when it is an 802.1Q device [D5].
@@ -75,6 +77,7 @@ impl Interface {
             address: own.addr(),
             network: own.trunc(),
             addresses: networks.iter().map(Ipv4Net::addr).collect(),
+            v6: if settings.v6.serves() { global_v6(found) } else { Vec::new() },
             // 1500 where the kernel does not say.
             mtu: facts.map_or(1500, |facts| facts.mtu.min(u32::from(u16::MAX)) as u16),
             vlan: facts.and_then(|facts| facts.vlan),
@@ -121,4 +124,14 @@ impl Interface {
         }
         words.join(", ")
     }
+}
+
+/// Addresses that a client elsewhere on the link can use in a URL: a link-local one needs a scope, which is the
+/// client's own affair.
+fn global_v6(interface: &pnet::datalink::NetworkInterface) -> Vec<Ipv6Addr> {
+    let addresses = interface.ips.iter().filter_map(|ip| match ip.ip() {
+        IpAddr::V6(v6) => Some(v6),
+        IpAddr::V4(_) => None,
+    });
+    addresses.filter(|v6| !v6.is_unicast_link_local() && !v6.is_loopback()).collect()
 }

@@ -2,15 +2,20 @@
 
 pub mod delivery;
 pub mod dhcp;
+pub mod dhcp_v6;
 mod error;
 pub mod frame;
 pub mod interface;
 pub mod links;
+mod neighbours_v6;
 mod netlink;
 pub mod peers;
+mod peers_v6;
 mod raw;
+pub mod router;
 pub mod udp;
 mod udp_dhcp;
+mod udp_v6;
 mod upkeep;
 
 pub use error::LinkError;

@@ -22,8 +22,8 @@ const HEADER: usize = 16;
 /// The longest answer, bytes: a link with all its statistics takes a few KiB.
 const ANSWER_MAX: usize = 32 << 10;
 const AF_INET: u8 = 2;
-/// Groups RTMGRP_LINK and RTMGRP_IPV4_IFADDR.
-const CHANGES: u32 = 0x1 | 0x10;
+/// Groups RTMGRP_LINK, RTMGRP_IPV4_IFADDR and RTMGRP_IPV6_IFADDR.
+const CHANGES: u32 = 0x1 | 0x10 | 0x100;
 
 /// What the kernel says of a link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,16 +37,18 @@ pub(super) struct LinkFacts {
 /// Asks for the link with this index.
 pub(super) fn link(index: u32) -> Option<LinkFacts> {
     const GET_LINK: u16 = 18;
-    // if_link.h
+    let mut question = [0; 16]; // ifinfomsg
+    question[4..8].copy_from_slice(&index.to_ne_bytes());
+    facts(ask(GET_LINK, &question).ok()?.get(16..)?)
+}
+
+/// Reads a link's attributes (if_link.h).
+fn facts(attributes: &[u8]) -> Option<LinkFacts> {
     const MTU: u16 = 4;
     const LINK_INFO: u16 = 18;
     const KIND: u16 = 1;
     const DATA: u16 = 2;
     const VLAN_ID: u16 = 1;
-    let mut question = [0; 16]; // ifinfomsg
-    question[4..8].copy_from_slice(&index.to_ne_bytes());
-    let answer = ask(GET_LINK, &question).ok()?;
-    let attributes = answer.get(16..)?;
     let mtu = u32::from_ne_bytes(attribute(attributes, MTU)?.try_into().ok()?);
     let vlan = attribute(attributes, LINK_INFO)
         .filter(|info| attribute(info, KIND).is_some_and(|kind| kind.starts_with(b"vlan\0")))
@@ -192,10 +194,32 @@ mod tests {
         assert_eq!(attribute(&bytes, 4), None);
     }
 
+    /// An attribute of any length, padded to four bytes.
+    fn padded(kind: u16, value: &[u8]) -> Vec<u8> {
+        let mut bytes = (4 + value.len() as u16).to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    /// [D5]: the VLAN of an 802.1Q device is its own, not a name's; other kinds have data of other meaning.
+    #[test]
+    fn a_vlan_device_is_known_by_its_kind_and_carries_its_id() {
+        let link = |kind: &[u8]| {
+            let data =
+                padded(2, &[padded(2, &1_u32.to_ne_bytes()), padded(1, &10_u16.to_ne_bytes())].concat());
+            let info = padded(18 | 0x8000, &[padded(1, kind), data].concat());
+            facts(&[padded(3, b"boot\0"), padded(4, &1496_u32.to_ne_bytes()), info].concat())
+        };
+        assert_eq!(link(b"vlan\0"), Some(LinkFacts { mtu: 1496, vlan: Some(10) }));
+        assert_eq!(link(b"macvlan\0"), Some(LinkFacts { mtu: 1496, vlan: None }));
+    }
+
     proptest::proptest! {
         #[test]
         fn looking_for_attributes_never_panics(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..64)) {
-            let _ = attribute(&bytes, 1);
+            let _ = facts(&bytes);
         }
     }
 

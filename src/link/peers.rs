@@ -2,7 +2,7 @@
 //! recorded address. Who cannot be mapped is anonymous: loaders and assets, nothing that belongs to a node.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
 
 use crate::records::{Mac, Node, Snapshot};
@@ -43,6 +43,7 @@ pub struct Peer {
 pub struct Peers {
     learned: Arc<Mutex<HashMap<Ipv4Addr, (Mac, u64)>>>,
     links: Links,
+    v6: super::peers_v6::PeersV6,
 }
 
 impl Peers {
@@ -78,10 +79,16 @@ impl Peers {
         learned.insert(address, (mac, age));
     }
 
+    /// Remembers that a DHCPv6 REPLY gave `address` to `mac`.
+    pub fn learn_v6(&self, address: Ipv6Addr, mac: Mac) {
+        self.v6.learn(address, mac);
+    }
+
     /// Maps an address to a MAC and a node.
     pub fn who(&self, records: &Snapshot, address: IpAddr) -> Peer {
-        let IpAddr::V4(v4) = address else {
-            return Peer { address, mac: None, node: None, by: PeerSource::Unknown };
+        let v4 = match address {
+            IpAddr::V4(v4) => v4,
+            IpAddr::V6(v6) => return self.v6.who(records, v6),
         };
         let learned = || Some((self.learned.lock().ok()?.get(&v4)?.0, PeerSource::Learned));
         let recorded = || records.by_ip(v4).map(|(_, nic)| (nic.mac, PeerSource::Record));

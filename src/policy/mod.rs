@@ -13,8 +13,10 @@ mod reservation;
 pub mod seen;
 pub mod servers;
 mod target;
+pub mod v6;
 pub mod ways;
 
 pub use decide::{Answer, Arrival, Decision, Fact, Request, Verdict, decide};
 pub use reason::Reason;
 pub use seen::Seen;
+pub use v6::{AnswerV6, ArrivalV6, DecisionV6, RequestV6, VerdictV6, decide_v6};

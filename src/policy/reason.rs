@@ -48,6 +48,8 @@ reasons! {
     DuplicateViaRelay, "duplicate-via-relay", "both ways of one request, direct and relayed, were answered already";
     BootpNotServed, "bootp-not-served", "plain BOOTP is not served";
     Dhcpv6NotServed, "dhcpv6-not-served", "DHCPv6 is not served";
+    NoProxyV6, "no-proxy-v6", "addresses over IPv6 are another server's business in this mode";
+    NoOwnAddressV6, "no-own-address-v6", "the interface has no IPv6 address to name as server";
     NoOwnAddress, "no-own-address", "the interface has no IPv4 address to name as server";
     NotYourFile, "not-your-file", "per-node files go only to their node";
     UnknownPeer, "unknown-peer", "the asking address belongs to no known node";

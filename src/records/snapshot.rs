@@ -1,7 +1,7 @@
 //! All records at one moment, indexed by every identity. Immutable: readers never lock.
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use crate::client::Cpu;
@@ -20,6 +20,7 @@ pub struct Snapshot {
     entries: Vec<Arc<BootEntry>>,
     by_mac: HashMap<Mac, usize>,
     by_ip: HashMap<Ipv4Addr, usize>,
+    by_ipv6: HashMap<Ipv6Addr, usize>,
     by_uuid: HashMap<Uuid, usize>,
     by_serial: HashMap<String, usize>,
     by_port: HashMap<SwitchPort, usize>,
@@ -40,6 +41,11 @@ impl Snapshot {
                 snapshot.by_mac.entry(nic.mac).or_insert(index);
                 if let Some(ip) = nic.ipv4() {
                     snapshot.by_ip.entry(ip).or_insert(index);
+                }
+                for address in &nic.addresses {
+                    if let IpAddr::V6(v6) = address {
+                        snapshot.by_ipv6.entry(*v6).or_insert(index);
+                    }
                 }
             }
             if let Some(uuid) = node.uuid.filter(|uuid| uuid.identifies()) {
@@ -90,6 +96,12 @@ impl Snapshot {
     pub fn by_ip(&self, ip: Ipv4Addr) -> Option<(&Arc<Node>, &Nic)> {
         let node = &self.nodes[*self.by_ip.get(&ip)?];
         node.nics.iter().find(|nic| nic.ipv4() == Some(ip)).map(|nic| (node, nic))
+    }
+
+    /// The node and card that hold a recorded IPv6 address.
+    pub fn by_ipv6(&self, ip: Ipv6Addr) -> Option<(&Arc<Node>, &Nic)> {
+        let node = &self.nodes[*self.by_ipv6.get(&ip)?];
+        node.nics.iter().find(|nic| nic.addresses.contains(&IpAddr::V6(ip))).map(|nic| (node, nic))
     }
 
     /// The node with this UUID, in either byte order (spec 2.4).

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use tokio::sync::{oneshot, watch};
 
 use crate::journal::{TftpEvent, TftpOutcome};
-use crate::link::udp::{self, Readiness, RequestSocket, TransferSocket, UdpError, Woken};
+use crate::link::udp::{self, Family, Readiness, RequestSocket, TransferSocket, UdpError, Woken};
 use crate::link::{Interface, Link, Links, Peer, Peers};
 use crate::policy::Reason;
 use crate::world::Current;
@@ -42,8 +42,9 @@ const REQUEST_MAX: usize = 2048;
 pub struct Listen {
     /// Kernel name of the interface.
     pub interface: String,
-    /// Our address there, for the journal; answers come from whichever address was asked [T1].
-    pub address: Ipv4Addr,
+    /// Our address there: its family is served, and the journal names it. Answers come from whichever address
+    /// was asked [T1].
+    pub address: IpAddr,
     /// MTU of the interface, bytes [T3].
     pub mtu: u32,
 }
@@ -89,14 +90,18 @@ pub fn bind(listen: Vec<Listen>) -> Result<Server, TftpError> {
     udp::allow_descriptors(2 * TRANSFERS_MAX as u64 + 1024);
     let ears = listen
         .into_iter()
-        .map(|listen| Ok(Ear { socket: Some(RequestSocket::bind(&listen.interface, PORT)?), listen }))
+        .map(|listen| {
+            let family = Family::of(listen.address);
+            Ok(Ear { socket: Some(RequestSocket::bind(&listen.interface, PORT, family)?), listen })
+        })
         .collect::<Result<_, UdpError>>()?;
     Ok(Server { ears, links: None })
 }
 
 impl From<&Interface> for Listen {
     fn from(interface: &Interface) -> Self {
-        Self { interface: interface.name.to_string(), address: interface.address, mtu: interface.mtu.into() }
+        let (address, mtu) = (interface.address.into(), interface.mtu.into());
+        Self { interface: interface.name.to_string(), address, mtu }
     }
 }
 
@@ -196,8 +201,8 @@ struct Service<N> {
 /// A request and the way it came.
 struct Asked<'a> {
     ear: usize,
-    peer: SocketAddrV4,
-    local: Ipv4Addr,
+    peer: SocketAddr,
+    local: IpAddr,
     name: &'a [u8],
     now: Instant,
 }
@@ -243,10 +248,14 @@ impl<N: Fn(TftpEvent)> Service<N> {
                 ear.socket = None;
                 continue;
             }
-            ear.listen = Listen::from(&link.interface);
+            let (now, before) = (Listen::from(&link.interface), ear.listen.address);
+            // The socket of IPv6 hears all addresses of the interface; its own is for the journal.
+            let v6 = || link.interface.v6.first().map_or(before, |first| IpAddr::V6(*first));
+            let address = if before.is_ipv6() { v6() } else { now.address };
+            ear.listen = Listen { address, ..now };
             if !ear.socket.as_ref().is_some_and(RequestSocket::is_attached) {
                 ear.socket = None;
-                let socket = RequestSocket::bind(&ear.listen.interface, PORT).ok();
+                let socket = RequestSocket::bind(&ear.listen.interface, PORT, Family::of(address)).ok();
                 ear.socket = socket.filter(|socket| self.ready.add(socket, index as u64).is_ok());
             }
         }
@@ -355,9 +364,9 @@ impl<N: Fn(TftpEvent)> Service<N> {
             return Err((Refusal::busy(), None));
         }
         let world = self.current.load();
-        let peer = self.peers.who(&world.records, IpAddr::V4(*asked.peer.ip()));
+        let peer = self.peers.who(&world.records, asked.peer.ip());
         let listen = &self.ears[asked.ear].listen;
-        let found = match lookup::find(&world, &peer, IpAddr::V4(asked.local), asked.name) {
+        let found = match lookup::find(&world, &peer, asked.local, asked.name) {
             Ok(found) => found,
             Err(refusal) => return Err((refusal, Some(peer))),
         };
@@ -371,7 +380,7 @@ impl<N: Fn(TftpEvent)> Service<N> {
         };
         let mtu = socket.path_mtu().unwrap_or(listen.mtu).min(listen.mtu);
         let knobs = lookup::knobs(&world.settings, &listen.interface, &peer);
-        let limits = Limits::new(mtu, knobs.blksize_max, knobs.windowsize_max);
+        let limits = Limits::new(mtu, asked.local, knobs.blksize_max, knobs.windowsize_max);
         let agreed = options::negotiate(request, found.size, limits);
         let payload = match request.mode {
             Mode::Netascii => Payload::netascii(found.content, found.size),
@@ -447,8 +456,8 @@ impl<N: Fn(TftpEvent)> Service<N> {
 
     fn event(&self, asked: &Asked<'_>, peer: Option<&Peer>, outcome: TftpOutcome) -> TftpEvent {
         TftpEvent {
-            peer: SocketAddr::V4(asked.peer),
-            local: IpAddr::V4(asked.local),
+            peer: asked.peer,
+            local: asked.local,
             interface: Some(self.ears[asked.ear].listen.interface.clone()),
             mac: peer.and_then(|peer| peer.mac),
             node: peer.and_then(|peer| peer.node.as_ref()).map(|node| node.label()),

@@ -69,7 +69,7 @@ pub fn on_lan(known: Known, test: impl FnOnce(&mut Lan) + Send + 'static) {
                 ip(&format!("address add {address}/24 dev s0"));
             }
             ip("link set s0 up");
-            let listen = Listen { interface: "s0".to_owned(), address: SERVER, mtu: 1500 };
+            let listen = Listen { interface: "s0".to_owned(), address: SERVER.into(), mtu: 1500 };
             let server = tftp::bind(vec![listen]).unwrap();
             up.send(nix::unistd::gettid()).unwrap();
             let note = move |event| {

@@ -183,3 +183,32 @@ fn network_and_broadcast_are_no_hosts_except_in_point_to_point_networks() {
     assert!(!host("10.0.0.0/24", "10.0.0.255") && !host("10.0.0.0/24", "10.0.1.1"));
     assert!(host("10.0.0.0/31", "10.0.0.0") && host("10.0.0.7/32", "10.0.0.7"));
 }
+
+#[test]
+fn ipv6_is_switched_on_per_interface_and_an_ipv6_subnet_stands_beside_the_others() {
+    let text = "dhcpv6: true\ninterfaces:\n- eth0\n- {name: eth1, dhcpv6: false, router_advertisements: true}\n\
+        subnets:\n- {subnet: 10.0.0.0/24}\n- {subnet: 'fd00:1::/64', dns: ['fd00:1::53'], domain: a.example, lease: 30m}\n";
+    let settings = right(text).with(&Flags::default());
+    let switches: Vec<_> =
+        settings.interfaces.iter().map(|own| (own.v6.serves(), own.v6.advertises())).collect();
+    assert_eq!(switches, [(true, false), (false, true)]);
+    assert_eq!((settings.subnets.len(), settings.v6.subnets.len()), (1, 1));
+    let subnet = settings.v6.subnet_of("fd00:1::11".parse().unwrap()).unwrap();
+    assert_eq!((subnet.lease.as_secs(), subnet.dns.len()), (1800, 1));
+    let off = Written::default().with(&Flags { interfaces: Some(vec!["eth0".into()]), ..Flags::default() });
+    assert!(!off.interfaces[0].v6.serves() && !off.interfaces[0].v6.advertises(), "off by default");
+}
+
+#[test]
+fn an_ipv6_subnet_takes_nothing_that_ipv4_alone_has() {
+    for (item, about) in [
+        ("{subnet: 'fd00::1/64'}", "bits of a host"),
+        ("{subnet: 'fd00::/200'}", "no IPv6 network"),
+        ("{subnet: 'fd00::/64', router: 10.0.0.1}", "no meaning in an IPv6 subnet"),
+        ("{subnet: 'fd00::/64', blksize_max: 1024}", "no meaning in an IPv6 subnet"),
+        ("{subnet: 'fd00::/64', dns: [10.0.0.1]}", "10.0.0.1"),
+    ] {
+        let (_, _, message) = wrong(&format!("subnets: [{item}]\n"));
+        assert!(message.contains(about), "{item}: {message}");
+    }
+}
