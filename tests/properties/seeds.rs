@@ -90,19 +90,18 @@ pub fn dhcp6() -> Vec<Vec<u8>> {
 
 pub fn tftp() -> Vec<Vec<u8>> {
     let mut seeds = captured(|datagram| datagram.destination.port() == 69);
-    seeds.extend(
-        [
-            &b"\0\x01loader.efi\0octet\0tsize\00\0blksize\01468\0windowsize\04\0timeout\06\0"[..],
-            b"\0\x01//dir\\name\0NETASCII\0",
-            b"\0\x01x\0octet\0blksize\0",
-            b"\0\x02x\0octet\0",
-            b"\0\x03\0\x01data",
-            b"\0\x04\xff\xff",
-            b"\0\x05\0\x08stop\0",
-            b"\0\x06blksize\0512\0",
-        ]
-        .map(<[u8]>::to_vec),
-    );
+    // A bar stands for NUL.
+    let crafted = [
+        "|\u{1}loader.efi|octet|tsize|0|blksize|1468|windowsize|4|timeout|6|",
+        "|\u{1}//dir\\name|NETASCII|",
+        "|\u{1}x|octet|blksize|",
+        "|\u{2}x|octet|",
+        "|\u{3}|\u{1}data",
+        "|\u{4}||",
+        "|\u{5}|\u{8}stop|",
+        "|\u{6}blksize|512|",
+    ];
+    seeds.extend(crafted.map(|text| text.replace('|', "\0").into_bytes()));
     seeds
 }
 
