@@ -19,7 +19,7 @@ use crate::world::{Current, World};
 use super::delivery::{Delivery, PXE_PORT, Port, SERVER_PORT};
 use super::frame::{self, Datagram};
 use super::raw::RawSocket;
-use super::udp_dhcp::DhcpSocket;
+use super::udp_dhcp::{self, DhcpSocket};
 use super::{Interface, LinkError, Peers};
 
 const BROADCAST_MAC: [u8; 6] = [0xff; 6];
@@ -179,7 +179,12 @@ impl Listener {
             Delivery::Unicast(to) | Delivery::Relay(to) => {
                 // No socket, or no route to a client or relay of another subnet: back to the card that the
                 // request came from, which knows the way.
-                let sent = socket.map(|socket| socket.send(payload, to));
+                let interface = &self.interface;
+                let lost = self.raw.is_some()
+                    && asker.is_some()
+                    && !interface.network.contains(to.ip())
+                    && !udp_dhcp::has_route(to, &interface.addresses);
+                let sent = socket.filter(|_| !lost).map(|socket| socket.send(payload, to));
                 match (sent, asker) {
                     (Some(Ok(())), _) => {}
                     (_, Some(mac)) if self.raw.is_some() => frame_to(mac, to)?,

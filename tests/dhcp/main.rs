@@ -9,6 +9,7 @@
 )]
 
 mod client;
+mod relay;
 mod vlan;
 
 use std::time::Duration;
