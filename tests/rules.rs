@@ -93,3 +93,29 @@ fn every_listed_rule_is_cited_by_code_or_tests() {
     let idle: Vec<_> = listed().into_keys().filter(|tag| !cited.contains(tag)).collect();
     assert!(idle.is_empty(), "in docs/rules.md, cited nowhere: {idle:?}");
 }
+
+/// Names of events that the program notes, by the places where it says them.
+fn event_names() -> BTreeSet<String> {
+    let mut paths = Vec::new();
+    files(&root().join("src"), &mut paths);
+    let mut names = BTreeSet::new();
+    for path in paths {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default().replace(['\n', ' '], "");
+        for before in ["Level::Error,\"", "Level::Warn,\"", "Level::Info,\"", "Level::Debug,\"", ",name:\""] {
+            for rest in code.split(before).skip(1) {
+                names.extend(rest.split_once('"').map(|(name, _)| name.to_owned()));
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn every_event_is_listed_in_the_documents() {
+    let page = std::fs::read_to_string(root().join("docs/events.md")).unwrap();
+    let names = event_names();
+    assert!(names.contains("ready") && names.contains("reload-failed"), "{names:?}");
+    let missing: Vec<_> = names.iter().filter(|name| !page.contains(&format!("| `{name}` |"))).collect();
+    assert!(missing.is_empty(), "docs/events.md lacks a row for: {missing:?}");
+}

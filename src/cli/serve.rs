@@ -12,11 +12,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::file::Flags;
-use crate::config::{FirmwareSource, HttpListen, Mode, Settings};
+use crate::config::{FirmwareSource, HttpListen, InterfaceSettings, Mode};
 use crate::journal::log::{self, LogFormat};
 use crate::journal::{Event, Journal, Level, Notice};
 use crate::link::dhcp::{self, Listener};
-use crate::link::{Interface, Peers};
+use crate::link::{Interface, LinkError, Links, Peers};
 use crate::reload::{self, Assembled};
 use crate::world::Current;
 use crate::{firmware, http, tftp};
@@ -131,39 +131,49 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
     let single = || tokio::runtime::Builder::new_current_thread().enable_all().build();
     let (for_dhcp, for_tftp) = (single()?, single()?);
     let for_http = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let listeners: Vec<Listener> = {
+    let listeners: Vec<(InterfaceSettings, Listener)> = {
         let _in_runtime = for_dhcp.enter();
         let pairs = world.settings.interfaces.iter().zip(&interfaces);
         pairs
-            .map(|(settings, interface)| Listener::open(settings, interface.clone()))
-            .collect::<Result<_, _>>()?
+            .map(|(settings, interface)| Ok((settings.clone(), Listener::open(settings, interface.clone())?)))
+            .collect::<Result<_, LinkError>>()?
     };
-    for cost in listeners.iter().flat_map(|listener| &listener.costs) {
+    for cost in listeners.iter().flat_map(|(_, listener)| &listener.costs) {
         journal.say(Level::Warn, "transport", cost.clone());
     }
-    let transports: Vec<_> = listeners.iter().map(Listener::transport).collect();
+    for interface in interfaces.iter().filter(|interface| !interface.has_its_address()) {
+        let text = format!(
+            "{} has no address: {} is another machine's, and TFTP and HTTP there are its task",
+            interface.label(),
+            interface.address
+        );
+        journal.say(Level::Warn, "transport", text);
+    }
+    let transports: Vec<_> = listeners.iter().map(|(_, listener)| listener.transport()).collect();
+    let links = Links::new(interfaces.clone());
     let tftp_server = {
         let _in_runtime = for_tftp.enter();
-        bind_tftp(&interfaces)?
+        bind_tftp(&interfaces)?.follow(&links)
     };
-    let addresses = http_addresses(&world.settings, &interfaces);
+    let listen = world.settings.http.clone();
+    let addresses = http::addresses(&listen, interfaces.iter());
     let http_listeners = {
         let _in_runtime = for_http.enter();
         http::bind(&addresses)?
     };
 
-    let ready = ready(&world, &transports, &addresses);
+    let ready = ready(&world, &interfaces, &transports, &addresses);
     let current = Current::new(world);
-    let peers = Peers::default();
+    let peers = Peers::on(links.clone());
     let (stop, stopped) = watch::channel(false);
     let (failed, mut failures) = mpsc::channel::<anyhow::Error>(4);
     let mut threads = Vec::new();
     {
         let (current, peers, journal, stopped) =
             (current.clone(), peers.clone(), journal.clone(), stopped.clone());
-        let failed = failed.clone();
+        let (failed, links) = (failed.clone(), links.clone());
         threads.push(std::thread::spawn(move || {
-            let ended = for_dhcp.block_on(dhcp::serve(listeners, current, peers, journal, stopped));
+            let ended = for_dhcp.block_on(dhcp::serve(listeners, links, current, peers, journal, stopped));
             report_end(ended.map_err(anyhow::Error::from), &failed);
         }));
     }
@@ -181,13 +191,21 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
             report_end(ended.map_err(anyhow::Error::from), &failed);
         }));
     }
-    let http_task =
-        for_http.spawn(http::serve(http_listeners, current.clone(), peers, journal.clone(), stopped));
+    let (http_world, http_journal) = (current.clone(), journal.clone());
+    let http_task = for_http.spawn(http::serve(
+        http_listeners,
+        listen,
+        links.clone(),
+        http_world,
+        peers,
+        http_journal,
+        stopped,
+    ));
     journal.note(ready);
 
     let ended = for_http.block_on(async {
         let result = tokio::select! {
-            result = until_signal(flags, &current, &interfaces, journal) => result,
+            result = until_signal(flags, &current, &links, journal) => result,
             failure = failures.recv() => Err(failure.unwrap_or_else(|| anyhow!("a server thread ended"))),
         };
         // Nobody listens for `stop` any more only when everything has ended already.
@@ -216,7 +234,7 @@ fn report_end(ended: anyhow::Result<()>, failed: &mpsc::Sender<anyhow::Error>) {
 async fn until_signal(
     flags: &Flags,
     current: &Current,
-    interfaces: &[Interface],
+    links: &Links,
     journal: &Journal,
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
@@ -230,7 +248,7 @@ async fn until_signal(
             _ = hang_up.recv() => {}
             () = watcher.changed() => {}
         }
-        reload::reload(flags, current, interfaces, journal);
+        reload::reload(flags, current, &links.interfaces(), journal);
         watcher.follow(&current.load().settings, flags.config.as_deref());
     }
 }
@@ -238,38 +256,17 @@ async fn until_signal(
 /// The served interfaces, and loopback: who tries `tftp OUR_ADDRESS` on this very machine asks over that.
 /// Another TFTP server there is no reason not to start.
 fn bind_tftp(interfaces: &[Interface]) -> Result<tftp::Server, tftp::TftpError> {
-    let listen = |interface: &Interface| tftp::Listen {
-        interface: interface.name.to_string(),
-        address: interface.address,
-        mtu: interface.mtu.into(),
-    };
-    let served = || interfaces.iter().map(listen).collect::<Vec<_>>();
+    let served = || interfaces.iter().map(tftp::Listen::from).collect::<Vec<_>>();
     let loopback = interfaces.first().filter(|_| interfaces.iter().all(|interface| &*interface.name != "lo"));
     let with_loopback = loopback.map(|first| {
         let mut all = served();
-        all.push(tftp::Listen { interface: "lo".to_owned(), ..listen(first) });
+        all.push(tftp::Listen { interface: "lo".to_owned(), ..first.into() });
         tftp::bind(all)
     });
     match with_loopback {
         Some(Ok(server)) => Ok(server),
         _ => tftp::bind(served()),
     }
-}
-
-/// `:PORT` stands for each served interface's own address.
-fn http_addresses(settings: &Settings, interfaces: &[Interface]) -> Vec<SocketAddr> {
-    let mut addresses = Vec::new();
-    for listen in &settings.http {
-        match listen.address {
-            Some(address) => addresses.push(SocketAddr::new(address, listen.port)),
-            None => {
-                addresses.extend(
-                    interfaces.iter().map(|interface| SocketAddr::new(interface.address.into(), listen.port)),
-                );
-            }
-        }
-    }
-    addresses
 }
 
 /// Without any loader nothing but iPXE ROMs can boot: say which command gets them. One missing architecture
@@ -296,16 +293,18 @@ fn loaders_or_advice(world: &crate::world::World, journal: &Journal) -> anyhow::
 }
 
 /// The line that says every listener answers.
-fn ready(world: &crate::world::World, transports: &[&str], http: &[SocketAddr]) -> Event {
+fn ready(
+    world: &crate::world::World,
+    interfaces: &[Interface],
+    transports: &[&str],
+    http: &[SocketAddr],
+) -> Event {
     let settings = &world.settings;
     let join = |items: Vec<String>| items.join(",");
     let modes: BTreeSet<&str> =
         settings.interfaces.iter().map(|interface| interface.mode.unwrap_or(settings.mode).name()).collect();
     let fields = vec![
-        (
-            "interface",
-            join(settings.interfaces.iter().map(|interface| interface.name.clone()).collect()).into(),
-        ),
+        ("interface", join(interfaces.iter().map(|interface| interface.name.to_string()).collect()).into()),
         ("mode", join(modes.into_iter().map(str::to_owned).collect()).into()),
         ("http", join(http.iter().map(ToString::to_string).collect()).into()),
         ("nodes", world.records.nodes().len().into()),

@@ -39,6 +39,8 @@ pub enum Level {
 pub struct DhcpEvent {
     /// Interface it came in on.
     pub interface: Arc<str>,
+    /// The VLAN of that interface, when it is a VLAN device [D5].
+    pub vlan: Option<u16>,
     /// Server port it came to: 67 or 4011.
     pub port: u16,
     /// Its IP source.

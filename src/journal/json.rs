@@ -44,6 +44,7 @@ fn dhcp_level(event: &DhcpEvent) -> Level {
 fn dhcp(event: &DhcpEvent) -> Value {
     let mut fields = json!({
         "interface": &*event.interface,
+        "vlan": event.vlan,
         "port": event.port,
         "source": event.source,
         "node": event.node,

@@ -106,6 +106,7 @@ mod tests {
         message[32..34].copy_from_slice(&last.to_be_bytes());
         Event::Dhcp(Box::new(DhcpEvent {
             interface: "eth0".into(),
+            vlan: None,
             port: 67,
             source: ([0, 0, 0, 0], 68).into(),
             source_mac: None,

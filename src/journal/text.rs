@@ -29,7 +29,11 @@ pub(super) fn of(event: &Event) -> String {
 }
 
 fn dhcp(event: &DhcpEvent) -> String {
-    let DhcpEvent { interface, source, .. } = event;
+    let source = &event.source;
+    let interface = match event.vlan {
+        Some(vlan) => format!("{} (VLAN {vlan})", event.interface),
+        None => event.interface.to_string(),
+    };
     if matches!(event.outcome, DhcpOutcome::V6) {
         let seen = v6::Message::parse(&event.message)
             .map_or_else(|error| format!("DHCPv6, {error}"), |message| message.summary());
@@ -144,7 +148,7 @@ fn http(event: &HttpEvent) -> String {
     let mut line = format!("http {} > {}", event.peer, event.local);
     who(&mut line, event.node.as_deref(), event.mac.map(|mac| mac.to_string()));
     let _ = write!(line, ": {} {} -> {} {}", event.method, event.path, event.status, event.what);
-    if event.bytes < event.size {
+    if event.bytes < event.size && event.method != "HEAD" {
         let _ = write!(line, ", the client left after {} of {} bytes", event.bytes, event.size);
     } else {
         let _ = write!(line, ", {} bytes", event.bytes);

@@ -29,15 +29,14 @@ pub struct Transcript {
 }
 
 impl Console {
-    /// Reads `pipe` to its end in a thread. Each piece also goes to `listener`, as it came, with `guest` as its label.
+    /// Reads `pipe` to its end in a thread. Each piece also goes to `listener`, as it came.
     pub fn follow(
         mut pipe: impl Read + Send + 'static,
-        guest: usize,
         listener: Option<Sender<Heard>>,
     ) -> std::io::Result<Self> {
         let heard = Arc::new(Watched::new(Transcript::default()));
         let writer = Arc::clone(&heard);
-        std::thread::Builder::new().name(format!("console-{guest}")).spawn(move || {
+        std::thread::Builder::new().name("console".into()).spawn(move || {
             let mut buffer = [0; 4096];
             loop {
                 let length = match pipe.read(&mut buffer) {
@@ -49,12 +48,12 @@ impl Console {
                 writer.change(|transcript| transcript.take(&buffer[..length]));
                 if let Some(listener) = &listener {
                     // Nobody listens any more: the lab is ending.
-                    let _ = listener.send(Heard::Serial { guest, bytes: buffer[..length].to_vec() });
+                    let _ = listener.send(Heard::Serial(buffer[..length].to_vec()));
                 }
             }
             writer.change(|transcript| transcript.ended = true);
             if let Some(listener) = &listener {
-                let _ = listener.send(Heard::GuestEnded { guest });
+                let _ = listener.send(Heard::GuestEnded);
             }
         })?;
         Ok(Self { heard })
@@ -205,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_end_of_the_guest_ends_a_wait_and_shows_its_last_words() {
-        let console = Console::follow(&b"one\ntwo\nNo bootable device.\n"[..], 0, None).unwrap();
+        let console = Console::follow(&b"one\ntwo\nNo bootable device.\n"[..], None).unwrap();
         let error = console.wait_for(&["Linux version"], Duration::from_secs(30)).unwrap_err().to_string();
         assert!(error.contains("No bootable device.") && error.contains("Linux version"), "{error}");
         assert_eq!(console.wait_for(&["nothing", "two"], Duration::from_secs(30)).unwrap(), 1);

@@ -173,12 +173,11 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// Starts `machine` on a tap of its own. What it says also goes to `listener`, labelled `number`.
+    /// Starts `machine` on a tap of its own. What it says also goes to `listener`.
     pub fn start(
         sandbox: &Sandbox,
         machine: &Machine,
         choice: AccelChoice,
-        number: usize,
         listener: Option<Sender<Heard>>,
     ) -> Result<Self, LabError> {
         programs::require(&["qemu-system-x86_64"])?;
@@ -190,7 +189,7 @@ impl Guest {
         sandbox.connect(&tap)?;
         let launched = Launched::new(sandbox, machine, accel, &tap, Complaints::Apart)?;
         let failed = |cause| LabError::Start { program: "qemu-system-x86_64".into(), cause };
-        let console = Console::follow(launched.console, number, listener).map_err(failed)?;
+        let console = Console::follow(launched.console, listener).map_err(failed)?;
         let complaints = Journal::follow(launched.complaints, None).map_err(failed)?;
         Ok(Self { process: launched.process, console, complaints, accel })
     }
@@ -215,7 +214,7 @@ impl Guest {
     fn survives(sandbox: &Sandbox, machine: &Machine, tap: &str) -> Result<bool, LabError> {
         let launched = Launched::new(sandbox, machine, Accel::Kvm, tap, Complaints::OnTheConsole)?;
         let failed = |cause| LabError::Start { program: "qemu-system-x86_64".into(), cause };
-        let console = Console::follow(launched.console, 0, None).map_err(failed)?;
+        let console = Console::follow(launched.console, None).map_err(failed)?;
         let [internal, other] = FAILURES;
         let heard = console.wait_for(&[internal, other, machine.firmware.sign_of_life()], TRIAL);
         // Its end or its silence is a "no" like any other.

@@ -27,18 +27,10 @@ const READY: Duration = Duration::from_secs(30);
 /// What the parts of a lab tell its main loop.
 #[derive(Debug)]
 pub enum Heard {
-    /// A guest wrote to its serial console.
-    Serial {
-        /// Which guest.
-        guest: usize,
-        /// As it came.
-        bytes: Vec<u8>,
-    },
-    /// A guest ended.
-    GuestEnded {
-        /// Which guest.
-        guest: usize,
-    },
+    /// The guest wrote this to its serial console.
+    Serial(Vec<u8>),
+    /// The guest ended.
+    GuestEnded,
     /// bootlace logged something.
     Journal(Value),
     /// bootlace ended.
@@ -214,7 +206,7 @@ pub fn run(plan: &Plan, report: &mut dyn FnMut(Report<'_>)) -> Result<Outcome, L
     appliance.wait_ready(READY)?;
     report(Report::Said(format!("bootlace serves at {} in mode {}", lan.server, plan.mode.name())));
 
-    let guest = Guest::start(&sandbox, &machine, plan.accel, 0, Some(tell.clone()))?;
+    let guest = Guest::start(&sandbox, &machine, plan.accel, Some(tell.clone()))?;
     report(Report::Said(format!(
         "{} ({}, {}) starts, {}",
         machine.name,
@@ -282,7 +274,7 @@ impl Watch<'_> {
                 false => self.plan.limit.saturating_sub(self.start.elapsed()),
             };
             let reached = match heard.recv_timeout(left) {
-                Ok(Heard::Serial { bytes, .. }) => {
+                Ok(Heard::Serial(bytes)) => {
                     report(Report::Console(&bytes));
                     self.tracker.serial(&bytes)
                 }
@@ -294,7 +286,7 @@ impl Watch<'_> {
                 }
                 Ok(Heard::Leave) => return Ok(End::Left),
                 Ok(Heard::Signal(number)) => return Ok(End::Signal(number)),
-                Ok(Heard::GuestEnded { .. }) => return Ok(End::GuestOff),
+                Ok(Heard::GuestEnded) => return Ok(End::GuestOff),
                 Ok(Heard::JournalEnded) | Err(RecvTimeoutError::Disconnected) => {
                     let status = self.appliance.stop().map_or("killed".into(), |status| status.to_string());
                     let said = self.appliance.journal.tail();

@@ -133,7 +133,7 @@ impl Sandbox {
     /// Starts `command`. `name` is for messages.
     pub fn start(&self, name: &str, command: &mut Command) -> Result<Process, LabError> {
         let child = self.spawning(name, || command.spawn())?;
-        Ok(Process { name: name.to_owned(), child })
+        Ok(Process { child })
     }
 
     /// Runs `command` to its end. `name` is for messages.
@@ -187,21 +187,10 @@ fn open_namespace(path: &str) -> Result<File, LabError> {
 /// A process of the lab. Dropping it ends it: SIGTERM to its group, a moment to tidy up, then SIGKILL.
 #[derive(Debug)]
 pub struct Process {
-    name: String,
     child: Child,
 }
 
 impl Process {
-    /// Name for messages.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Process number.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Its pipes, as far as they were asked for and not yet taken.
     pub fn child(&mut self) -> &mut Child {
         &mut self.child

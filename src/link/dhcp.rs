@@ -12,7 +12,7 @@ use crate::client::Client;
 use crate::config::{InterfaceSettings, Settings, Transport};
 use crate::dhcp::Packet;
 use crate::journal::event::{DhcpEvent, DhcpOutcome, Sent};
-use crate::journal::{Event, Journal};
+use crate::journal::{Event, Journal, Level, Notice};
 use crate::policy::{self, Answer, Arrival, Fact, Request, Seen, Verdict};
 use crate::world::{Current, World};
 
@@ -20,7 +20,8 @@ use super::delivery::{Delivery, PXE_PORT, Port, SERVER_PORT};
 use super::frame::{self, Datagram};
 use super::raw::RawSocket;
 use super::udp_dhcp::{self, DhcpSocket};
-use super::{Interface, LinkError, Peers};
+use super::upkeep::{self, Watch};
+use super::{Interface, LinkError, Links, Peers};
 
 const BROADCAST_MAC: [u8; 6] = [0xff; 6];
 
@@ -38,7 +39,8 @@ pub struct Listener {
 
 impl Listener {
     /// Opens what the transport allows. Fails when neither a raw socket nor port 67 can be had, when a
-    /// transport that was asked for by name cannot, or when port 4011 is taken. Needs a tokio runtime.
+    /// transport that was asked for by name cannot, or when port 4011 is taken and there are no raw frames
+    /// to serve it with. Needs a tokio runtime.
     pub fn open(settings: &InterfaceSettings, interface: Interface) -> Result<Self, LinkError> {
         let name = || interface.name.to_string();
         let mut costs = Vec::new();
@@ -94,13 +96,21 @@ impl Listener {
             }
         };
         // An unbound 4011 answers with an ICMP error, which aborts some ROMs (spec 6.5).
-        let pxe = DhcpSocket::bind(&interface, PXE_PORT).map_err(|cause| LinkError::Bind {
-            interface: name(),
-            port: PXE_PORT,
-            cause,
-        })?;
+        let pxe = match DhcpSocket::bind(&interface, PXE_PORT) {
+            Ok(pxe) => Some(pxe),
+            // Its owner keeps the kernel from refusing anybody, and raw frames answer beside it.
+            Err(cause) if raw.is_some() => {
+                costs.push(format!(
+                    "no UDP port 4011 on {} ({cause}): requests to it are answered by raw frames, beside its \
+                     owner's answers if it gives any",
+                    interface.name
+                ));
+                None
+            }
+            Err(cause) => return Err(LinkError::Bind { interface: name(), port: PXE_PORT, cause }),
+        };
         if raw.is_some() {
-            for socket in dhcp.iter().chain([&pxe]) {
+            for socket in dhcp.iter().chain(&pxe) {
                 socket.close_for_receiving().map_err(|cause| LinkError::Bind {
                     interface: name(),
                     port: SERVER_PORT,
@@ -108,7 +118,7 @@ impl Listener {
                 })?;
             }
         }
-        Ok(Self { interface, costs, raw, dhcp, pxe: Some(pxe) })
+        Ok(Self { interface, costs, raw, dhcp, pxe })
     }
 
     /// `raw+udp`, `raw` or `udp`, for the line at start-up.
@@ -122,7 +132,9 @@ impl Listener {
 
     async fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<Source> {
         if let Some(raw) = &self.raw {
-            return raw.receive(buffer).await.map(|to_us| Source::Frame { to_us });
+            // Port 67 is another daemon's: what leaves from there are its answers, else they are our own.
+            let and_sent = self.dhcp.is_none();
+            return raw.receive(buffer, and_sent).await.map(|to_us| Source::Frame { to_us });
         }
         match (&self.dhcp, &self.pxe) {
             (Some(dhcp), Some(pxe)) => {
@@ -203,9 +215,11 @@ enum Source {
     Datagram(Port, SocketAddrV4),
 }
 
-/// Serves until `stop` turns true or an interface fails.
+/// Serves until `stop` turns true or a socket fails for no reason that can pass. Interfaces may come and go
+/// and change meanwhile; `links` is kept true.
 pub async fn serve(
-    listeners: Vec<Listener>,
+    listeners: Vec<(InterfaceSettings, Listener)>,
+    links: Links,
     current: Current,
     peers: Peers,
     journal: Journal,
@@ -213,16 +227,18 @@ pub async fn serve(
 ) -> Result<(), LinkError> {
     let seen = Arc::new(Mutex::new(Seen::default()));
     let mut tasks = tokio::task::JoinSet::new();
-    for listener in listeners {
-        let shell = Shell {
+    for (settings, listener) in listeners {
+        let (current, peers, seen, start) = (current.clone(), peers.clone(), Arc::clone(&seen), now());
+        let shell_journal = journal.clone();
+        let shell = move |listener| Shell {
             listener,
             current: current.clone(),
             peers: peers.clone(),
-            journal: journal.clone(),
+            journal: shell_journal.clone(),
             seen: Arc::clone(&seen),
-            start: now(),
+            start,
         };
-        tasks.spawn(shell.run());
+        tasks.spawn(upkeep::keep(listener, settings, links.clone(), journal.clone(), shell));
     }
     tokio::select! {
         ended = tasks.join_next() => match ended {
@@ -233,7 +249,7 @@ pub async fn serve(
     }
 }
 
-struct Shell {
+pub(super) struct Shell {
     listener: Listener,
     current: Current,
     peers: Peers,
@@ -248,15 +264,20 @@ fn now() -> Instant {
 }
 
 impl Shell {
-    async fn run(self) -> LinkError {
+    /// Serves until the interface is not any longer what its sockets were opened for.
+    pub(super) async fn run(self, watch: &Watch) -> io::Result<()> {
+        let interface = &self.listener.interface;
         let mut buffer = Vec::new();
         loop {
-            let source = match self.listener.receive(&mut buffer).await {
-                Ok(source) => source,
-                Err(cause) => {
-                    return LinkError::Gone { interface: self.listener.interface.name.to_string(), cause };
-                }
+            let source = tokio::select! {
+                source = self.listener.receive(&mut buffer) => source?,
+                moved = watch.until_moved(interface) => return moved,
             };
+            // No answer names an address that is not ours any more; whoever asked now will ask again.
+            if watch.moved(interface) {
+                return Ok(());
+            }
+            self.say_dropped();
             match source {
                 Source::Datagram(port, from) => self.message(&buffer, port, from, None),
                 Source::Frame { to_us } => match frame::strip(&buffer) {
@@ -275,6 +296,19 @@ impl Shell {
                 },
             }
         }
+    }
+
+    /// Says how many packets came faster than they were taken, rate-limited.
+    fn say_dropped(&self) {
+        let Some(raw) = &self.listener.raw else { return };
+        let Some(count) = raw.dropped(now()) else { return };
+        let name = &self.listener.interface.name;
+        self.journal.note(Event::Notice(Notice {
+            level: Level::Warn,
+            name: "dropped",
+            text: format!("{name}: {count} packets came faster than they could be taken and were not seen"),
+            fields: vec![("interface", name.to_string().into()), ("count", count.into())],
+        }));
     }
 
     fn is_for_us(&self, destination: Ipv4Addr) -> bool {
@@ -316,6 +350,7 @@ impl Shell {
         };
         self.journal.note(Event::Dhcp(Box::new(DhcpEvent {
             interface: Arc::clone(&self.listener.interface.name),
+            vlan: self.listener.interface.vlan,
             port: port.number(),
             source: source.into(),
             source_mac: asker,
@@ -351,6 +386,7 @@ impl Shell {
     ) {
         self.journal.note(Event::Dhcp(Box::new(DhcpEvent {
             interface: Arc::clone(&self.listener.interface.name),
+            vlan: self.listener.interface.vlan,
             port: port.number(),
             source,
             source_mac: asker,

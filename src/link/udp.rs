@@ -18,7 +18,7 @@ use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, getsockopt, recvmsg, sendmsg, setsockopt,
     sockopt,
 };
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// Receive buffer of a request socket, bytes: the first second of a boot storm, while each small request
 /// costs the kernel about 800 bytes of it.
@@ -127,6 +127,11 @@ impl RequestSocket {
         setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
         socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
         Ok(Self { socket: socket.into() })
+    }
+
+    /// Whether its interface is still there. One that was made anew under the same name is another.
+    pub fn is_attached(&self) -> bool {
+        SockRef::from(&self.socket).device().is_ok_and(|device| device.is_some())
     }
 
     /// Takes one datagram into `buffer`; `None` when there is none now.
@@ -299,7 +304,7 @@ pub struct Readiness {
     alarm: Arc<EventFd>,
 }
 
-/// Ends a wait from another thread, when it is dropped.
+/// Ends a wait from another thread, when it is rung and when it is dropped.
 #[derive(Debug)]
 pub struct Alarm(Arc<EventFd>);
 
@@ -308,7 +313,7 @@ pub struct Alarm(Arc<EventFd>);
 pub enum Woken {
     /// Sockets can be read, or the time is over.
     Work,
-    /// The [`Alarm`] was dropped.
+    /// The [`Alarm`] was rung or dropped.
     Alarm,
 }
 
@@ -350,14 +355,27 @@ impl Readiness {
         };
         tokens.clear();
         tokens.extend(events[..count].iter().map(EpollEvent::data));
-        Ok(if tokens.contains(&ALARM) { Woken::Alarm } else { Woken::Work })
+        if tokens.contains(&ALARM) {
+            // Silenced until it rings again; reading fails only when it is silent already.
+            let _ = self.alarm.read();
+            tokens.retain(|token| *token != ALARM);
+            return Ok(Woken::Alarm);
+        }
+        Ok(Woken::Work)
+    }
+}
+
+impl Alarm {
+    /// Ends the wait of now, or the next one.
+    pub fn ring(&self) {
+        // Fails only when the counter is full, and then it rings anyway.
+        let _ = self.0.write(1);
     }
 }
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        // Fails only when the counter is full, and then it rings anyway.
-        let _ = self.0.write(1);
+        self.ring();
     }
 }
 

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -14,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::journal::{TftpEvent, TftpOutcome};
 use crate::link::udp::{self, Readiness, RequestSocket, TransferSocket, UdpError, Woken};
-use crate::link::{Peer, Peers};
+use crate::link::{Interface, Link, Links, Peer, Peers};
 use crate::policy::Reason;
 use crate::world::Current;
 
@@ -71,13 +72,15 @@ pub enum TftpError {
 #[derive(Debug)]
 pub struct Server {
     ears: Vec<Ear>,
+    links: Option<watch::Receiver<Vec<Link>>>,
 }
 
 /// A request socket and where it listens.
 #[derive(Debug)]
 struct Ear {
     listen: Listen,
-    socket: RequestSocket,
+    /// `None` while the interface is away.
+    socket: Option<RequestSocket>,
 }
 
 /// Opens port 69 on every interface, or on none.
@@ -86,12 +89,23 @@ pub fn bind(listen: Vec<Listen>) -> Result<Server, TftpError> {
     udp::allow_descriptors(2 * TRANSFERS_MAX as u64 + 1024);
     let ears = listen
         .into_iter()
-        .map(|listen| Ok(Ear { socket: RequestSocket::bind(&listen.interface, PORT)?, listen }))
+        .map(|listen| Ok(Ear { socket: Some(RequestSocket::bind(&listen.interface, PORT)?), listen }))
         .collect::<Result<_, UdpError>>()?;
-    Ok(Server { ears })
+    Ok(Server { ears, links: None })
+}
+
+impl From<&Interface> for Listen {
+    fn from(interface: &Interface) -> Self {
+        Self { interface: interface.name.to_string(), address: interface.address, mtu: interface.mtu.into() }
+    }
 }
 
 impl Server {
+    /// Follows the interfaces as they go, come back and change.
+    pub fn follow(self, links: &Links) -> Self {
+        Self { links: Some(links.subscribe()), ..self }
+    }
+
     /// Serves until `stop` turns true or its sender is gone. Every request ends in one event given to `note`,
     /// which must not block.
     ///
@@ -106,9 +120,13 @@ impl Server {
     ) -> Result<(), TftpError> {
         let ready = Readiness::new().map_err(TftpError::Wait)?;
         for (index, ear) in self.ears.iter().enumerate() {
-            ready.add(&ear.socket, index as u64).map_err(TftpError::Wait)?;
+            if let Some(socket) = &ear.socket {
+                ready.add(socket, index as u64).map_err(TftpError::Wait)?;
+            }
         }
         let alarm = ready.alarm();
+        let (update, updates) = mpsc::channel();
+        let mut links = self.links;
         let (running, ended) = oneshot::channel::<()>();
         let service = Service {
             ears: self.ears,
@@ -116,6 +134,7 @@ impl Server {
             peers,
             note,
             ready,
+            updates,
             slots: Vec::new(),
             free: Vec::new(),
             by_peer: HashMap::new(),
@@ -131,11 +150,28 @@ impl Server {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => {}
             _ = ended => {}
+            () = async {
+                while let Some(links) = changed(&mut links).await {
+                    // The thread has ended: so does this in a moment.
+                    let _ = update.send(links);
+                    alarm.ring();
+                }
+                std::future::pending().await
+            } => {}
         }
+        // The service ends when nobody can send it updates any more.
+        drop(update);
         drop(alarm);
         // Its end is a matter of one turn.
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
+}
+
+/// The served interfaces after their next change; `None` when there is nothing to follow.
+async fn changed(links: &mut Option<watch::Receiver<Vec<Link>>>) -> Option<Vec<Link>> {
+    let links = links.as_mut()?;
+    links.changed().await.ok()?;
+    Some(links.borrow_and_update().clone())
 }
 
 #[allow(clippy::disallowed_methods, reason = "the shell has the clock")]
@@ -150,6 +186,7 @@ struct Service<N> {
     peers: Peers,
     note: N,
     ready: Readiness,
+    updates: mpsc::Receiver<Vec<Link>>,
     slots: Vec<Option<Running>>,
     free: Vec<usize>,
     by_peer: HashMap<Key, usize>,
@@ -174,8 +211,16 @@ impl<N: Fn(TftpEvent)> Service<N> {
             let woken = self.ready.wait(&mut tokens, limit).map_err(TftpError::Wait)?;
             let now = now();
             if woken == Woken::Alarm {
-                self.stop(now);
-                return Ok(());
+                loop {
+                    match self.updates.try_recv() {
+                        Ok(links) => self.follow(&links),
+                        Err(mpsc::TryRecvError::Empty) => break,
+                        Err(mpsc::TryRecvError::Disconnected) => {
+                            self.stop(now);
+                            return Ok(());
+                        }
+                    }
+                }
             }
             for token in &tokens {
                 self.on_readable(*token as usize, now)?;
@@ -183,6 +228,26 @@ impl<N: Fn(TftpEvent)> Service<N> {
             if now.duration_since(ticked) >= TICK {
                 ticked = now;
                 self.on_tick(now);
+            }
+        }
+    }
+
+    /// Closes the request sockets of interfaces that are away and opens those of interfaces that are back.
+    /// Running transfers are left alone: their clients may be reached again before they give up.
+    fn follow(&mut self, links: &[Link]) {
+        for (index, ear) in self.ears.iter_mut().enumerate() {
+            let Some(link) = links.iter().find(|link| *link.interface.name == *ear.listen.interface) else {
+                continue; // loopback
+            };
+            if !link.present {
+                ear.socket = None;
+                continue;
+            }
+            ear.listen = Listen::from(&link.interface);
+            if !ear.socket.as_ref().is_some_and(RequestSocket::is_attached) {
+                ear.socket = None;
+                let socket = RequestSocket::bind(&ear.listen.interface, PORT).ok();
+                ear.socket = socket.filter(|socket| self.ready.add(socket, index as u64).is_ok());
             }
         }
     }
@@ -222,7 +287,7 @@ impl<N: Fn(TftpEvent)> Service<N> {
     fn hear(&mut self, ear: usize, now: Instant) -> Result<(), TftpError> {
         let mut buffer = [0; REQUEST_MAX];
         for _ in 0..REQUESTS_PER_TURN {
-            let Ear { listen, socket } = &self.ears[ear];
+            let Ear { listen, socket: Some(socket) } = &self.ears[ear] else { break };
             let arrival = socket
                 .receive(&mut buffer)
                 .map_err(|cause| TftpError::Receive { interface: listen.interface.clone(), cause })?;
@@ -374,7 +439,9 @@ impl<N: Fn(TftpEvent)> Service<N> {
     fn refuse(&self, asked: &Asked<'_>, peer: Option<&Peer>, refusal: Refusal) {
         // Best effort, as everything by UDP: a client that misses it asks again.
         let bytes = packet::error(refusal.code, refusal.text);
-        let _ = self.ears[asked.ear].socket.send(&bytes, asked.local, asked.peer);
+        if let Some(socket) = &self.ears[asked.ear].socket {
+            let _ = socket.send(&bytes, asked.local, asked.peer);
+        }
         (self.note)(self.event(asked, peer, refusal.outcome));
     }
 

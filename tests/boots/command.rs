@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ fn run(more: &[&str]) -> Command {
 /// A lab in the background, up to its guest's start.
 struct Running {
     child: Child,
-    /// The mount namespace that all of it lives in.
+    /// The process namespace of its children.
     namespace: String,
 }
 
@@ -59,9 +59,20 @@ impl Running {
         }
         // Read on, so that it never waits for us.
         std::thread::spawn(move || said.read_to_end(&mut Vec::new()));
-        let namespace = mount_namespace(&format!("/proc/{}", child.id())).unwrap();
-        assert_ne!(Some(&namespace), mount_namespace("/proc/self").as_ref());
-        assert!(inhabitants(&namespace).len() >= 4, "bootlace, its serve, dnsmasq and QEMU at least");
+        let parent = format!("PPid:\t{}\n", child.id());
+        let one = processes()
+            .into_iter()
+            .find(|path| std::fs::read_to_string(path.join("status")).unwrap_or_default().contains(&parent))
+            .expect("the lab has children");
+        let namespace = process_namespace(&one).unwrap();
+        assert_ne!(Some(&namespace), process_namespace(Path::new("/proc/self")).as_ref());
+        let inside = inhabitants(&namespace);
+        for program in ["bootlace", "dnsmasq", "qemu-system-x86"] {
+            assert!(
+                inside.iter().any(|comm| comm.trim() == program.get(..15).unwrap_or(program)),
+                "{inside:?}"
+            );
+        }
         Self { child, namespace }
     }
 
@@ -70,15 +81,17 @@ impl Running {
     }
 }
 
-fn mount_namespace(process: &str) -> Option<String> {
-    Some(std::fs::read_link(Path::new(process).join("ns/mnt")).ok()?.display().to_string())
+fn processes() -> Vec<PathBuf> {
+    std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path()).collect()
 }
 
-/// Commands of the processes in a mount namespace.
+fn process_namespace(process: &Path) -> Option<String> {
+    Some(std::fs::read_link(process.join("ns/pid")).ok()?.display().to_string())
+}
+
+/// Commands of the processes in a process namespace.
 fn inhabitants(namespace: &str) -> Vec<String> {
-    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
-    let inside =
-        processes.filter(|path| mount_namespace(&path.display().to_string()).as_deref() == Some(namespace));
+    let inside = processes().into_iter().filter(|path| process_namespace(path).as_deref() == Some(namespace));
     inside.map(|path| std::fs::read_to_string(path.join("comm")).unwrap_or_default()).collect()
 }
 

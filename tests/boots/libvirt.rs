@@ -10,13 +10,12 @@ use bootlace::lab::sandbox::Place;
 use crate::payload::MARKER;
 use crate::vlan::{LIMIT, PARAMS, Vlan, eventually};
 
-/// A libvirt of its own in the namespace of the bridge: private mounts over everything that it writes, and a process
+/// A libvirt of its own in the namespace of the bridge (whose /run is private already): private mounts over everything that it writes, and a process
 /// namespace with its own /proc, since it looks its daemonised QEMU up there. The arguments are shell commands.
 const SCRIPT: &str = r#"
 set -eu
 work=$1 cache=$2; shift 2
 mkdir -p "$work/etc" "$cache" /var/lib/libvirt /var/log/libvirt /var/cache/libvirt /etc/libvirt
-mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /var/lib/libvirt
 mount -t tmpfs tmpfs /var/log/libvirt
 mount --bind "$cache" /var/cache/libvirt
@@ -31,7 +30,7 @@ remember_owner = 0
 stdio_handler = "file"
 EOF
 printf 'auth_unix_rw = "none"\nauth_unix_ro = "none"\nunix_sock_group = "root"\n' > /etc/libvirt/libvirtd.conf
-libvirtd &
+libvirtd 2> "$work/libvirtd.log" &
 until virsh --connect qemu:///system version >/dev/null 2>&1; do
     kill -0 $! || { echo 'libvirtd ended'; exit 1; }
     sleep 0.2
@@ -84,9 +83,10 @@ fn the_printed_virt_install_lines_boot_their_nodes_under_libvirt() {
     command.stderr(Stdio::inherit());
     let mut process = vlan.sandbox.start("libvirt", &mut command).unwrap();
     let said = Journal::follow(process.child().stdout.take().unwrap(), None).unwrap();
+    let libvirtd = || std::fs::read_to_string(work.join("libvirtd.log")).unwrap_or_default();
     let started = |entry: &serde_json::Value| entry["text"] == "all are started";
     said.wait_for("start of both machines", LIMIT, started)
-        .unwrap_or_else(|error| panic!("{error}\n{lines:?}"));
+        .unwrap_or_else(|error| panic!("{error}\n{lines:?}\n{}", libvirtd()));
 
     for (node, _, address) in kinds {
         let text = || String::from_utf8_lossy(&std::fs::read(console(node)).unwrap_or_default()).into_owned();

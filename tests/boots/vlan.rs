@@ -80,7 +80,7 @@ impl Vlan {
     pub fn boot(&self, node: &str, firmware: Firmware) -> Guest {
         let node = records::find(&records::built_in(), Some(node)).unwrap();
         let machine = Machine { memory: MEMORY, ..Machine::of(&node, firmware).unwrap() };
-        Guest::start(&self.sandbox, &machine, AccelChoice::Auto, 0, None).unwrap()
+        Guest::start(&self.sandbox, &machine, AccelChoice::Auto, None).unwrap()
     }
 
     /// Waits for the marker of the tiny initial RAM disk and the machine's end; returns the kernel's command line.

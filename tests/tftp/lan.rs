@@ -11,7 +11,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bootlace::boot::template::Templates;
-use bootlace::config::{FirmwareSource, HostnameSource, Knobs, Mode, NoBootEntry, Settings};
+use bootlace::config::file::{Flags, Written};
+use bootlace::config::{FirmwareSource, Knobs, Settings};
 use bootlace::firmware::{Loader, Loaders};
 use bootlace::journal::TftpEvent;
 use bootlace::link::Peers;
@@ -221,20 +222,11 @@ fn world(known: Known, assets: &Path) -> World {
         })
         .collect();
     let settings = Settings {
-        mode: Mode::Proxy,
-        interfaces: Vec::new(),
-        nodes: Vec::new(),
-        boot: Vec::new(),
         assets: Some(assets.to_owned()),
-        templates: None,
         firmware: FirmwareSource::None,
         http: Vec::new(),
-        hostname: HostnameSource::Name,
-        no_boot_entry: NoBootEntry::Auto,
-        subnets: Vec::new(),
-        profiles: BTreeMap::new(),
-        log_format: Default::default(),
         knobs: known.knobs,
+        ..Written::default().with(&Flags::default())
     };
     World {
         settings,

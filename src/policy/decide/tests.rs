@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::client::Arch;
-use crate::config::{FirmwareSource, HostnameSource, HttpListen, NoBootEntry, Option43, Settings, UefiOffer};
+use crate::config::{FirmwareSource, HttpListen, NoBootEntry, Option43, Settings, UefiOffer};
 use crate::dhcp::catalogue::TypedOption;
 use crate::dhcp::reply::limit;
 use crate::firmware::{Loader, Loaders};
@@ -51,22 +51,11 @@ fn entry() -> BootEntry {
 }
 
 fn settings() -> Settings {
+    // What a test does not say is what an empty bootlace.yaml says.
     Settings {
-        mode: Mode::Proxy,
-        interfaces: Vec::new(),
-        nodes: Vec::new(),
-        boot: Vec::new(),
-        assets: None,
-        templates: None,
         firmware: FirmwareSource::None,
         http: vec![HttpListen { address: None, port: 8081 }],
-        hostname: HostnameSource::Name,
-        no_boot_entry: NoBootEntry::Auto,
-        subnets: Vec::new(),
-        trusted_relays: Default::default(),
-        profiles: BTreeMap::new(),
-        log_format: Default::default(),
-        knobs: Knobs::default(),
+        ..crate::config::file::Written::default().with(&crate::config::file::Flags::default())
     }
 }
 
