@@ -90,7 +90,7 @@ pub fn dhcp6(bytes: &[u8]) {
 pub fn tftp(bytes: &[u8]) {
     let Ok(tftp::packet::Packet::Read(request)) = tftp::packet::parse(bytes) else { return };
     for mtu in [68, 1500, 65535] {
-        let limits = tftp::options::Limits::new(mtu, None, None);
+        let limits = tftp::options::Limits::new(mtu, SERVER.into(), None, None);
         let _ = tftp::options::negotiate(&request, u64::from(mtu), limits);
     }
 }
