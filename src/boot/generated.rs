@@ -62,7 +62,7 @@ pub fn render(world: &World, file: File, peer: &Peer, local: IpAddr) -> Result<S
 }
 
 /// True if DHCP gives this node no boot data at `local` because no boot entry matches it.
-fn stays_silent(world: &World, node: &Node, local: IpAddr) -> bool {
+pub(super) fn stays_silent(world: &World, node: &Node, local: IpAddr) -> bool {
     let silent = match world.settings.no_boot_entry {
         NoBootEntry::Silent => true,
         NoBootEntry::Wait => false,

@@ -2,6 +2,7 @@
 
 pub mod generated;
 pub mod kernel_line;
+pub mod loader_config;
 pub mod resolve;
 pub mod script;
 pub mod template;

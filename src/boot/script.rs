@@ -322,16 +322,22 @@ fn url(base: &str, file: &BootFile) -> Option<String> {
     match file {
         BootFile::Local => None,
         // Passed on as it is, but it must stay one word of one line.
-        BootFile::Url(url) => Some(
-            url.chars()
-                .filter(|c| !c.is_control())
-                .map(|c| if c.is_whitespace() { "%20".to_owned() } else { c.to_string() })
-                .collect(),
-        ),
-        BootFile::Asset(path) => {
-            Some(format!("{base}/{}", utf8_percent_encode(path.trim_start_matches('/'), PATH)))
-        }
+        BootFile::Url(url) => Some(one_word(url)),
+        BootFile::Asset(path) => Some(format!("{base}/{}", encoded_path(path.trim_start_matches('/')))),
     }
+}
+
+/// A URL as one word of one line.
+pub(super) fn one_word(url: &str) -> String {
+    url.chars()
+        .filter(|c| !c.is_control())
+        .map(|c| if c.is_whitespace() { "%20".to_owned() } else { c.to_string() })
+        .collect()
+}
+
+/// A path under the asset folder as it stands in a URL.
+pub(super) fn encoded_path(path: &str) -> String {
+    utf8_percent_encode(path, PATH).to_string()
 }
 
 /// The query that names the asker as it named itself.

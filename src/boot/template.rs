@@ -36,12 +36,25 @@ pub enum Name {
     Autoexec,
     /// What OpenCHAMI's builds of iPXE fetch.
     Config,
+    /// What PXELINUX, U-Boot and petitboot fetch below `pxelinux.cfg/`.
+    Extlinux,
+    /// What GRUB fetches.
+    Grub,
 }
 
 impl Name {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Default, Self::Wait, Self::Exit, Self::Local, Self::Arch, Self::Autoexec, Self::Config];
+    pub const ALL: [Self; 9] = [
+        Self::Default,
+        Self::Wait,
+        Self::Exit,
+        Self::Local,
+        Self::Arch,
+        Self::Autoexec,
+        Self::Config,
+        Self::Extlinux,
+        Self::Grub,
+    ];
 
     /// Name of the file that holds it, or that overrides it in the user's folder.
     pub fn file(self) -> &'static str {
@@ -53,6 +66,8 @@ impl Name {
             Self::Arch => "arch.ipxe",
             Self::Autoexec => "autoexec.ipxe",
             Self::Config => "config.ipxe",
+            Self::Extlinux => "extlinux.conf",
+            Self::Grub => "grub.cfg",
         }
     }
 
@@ -65,6 +80,8 @@ impl Name {
             Self::Arch => include_str!("../../ipxe/arch.ipxe"),
             Self::Autoexec => include_str!("../../ipxe/autoexec.ipxe"),
             Self::Config => include_str!("../../ipxe/config.ipxe"),
+            Self::Extlinux => include_str!("../../ipxe/extlinux.conf"),
+            Self::Grub => include_str!("../../ipxe/grub.cfg"),
         }
     }
 }
@@ -217,8 +234,9 @@ impl Default for Templates {
 }
 
 impl Templates {
-    /// The built-in templates, and over them every `*.ipxe` file of `folder`: one with the name of a built-in
-    /// template replaces it, any other can be named by `script:`. All problems are reported at once.
+    /// The built-in templates, and over them every `*.ipxe` file of `folder`, `extlinux.conf` and `grub.cfg`: one
+    /// with the name of a built-in template replaces it, any other can be named by `script:`. All problems are
+    /// reported at once.
     #[allow(clippy::disallowed_methods, reason = "templates are read at start and reload only")]
     pub fn load(folder: Option<&Path>) -> Result<Self, Vec<TemplateProblem>> {
         let mut templates = Self::default();
@@ -236,7 +254,10 @@ impl Templates {
         };
         files.sort();
         let mut problems = Vec::new();
-        for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "ipxe"))
+        let built_in = |file: &Path| Name::ALL.iter().any(|name| file.ends_with(name.file()));
+        for file in files
+            .iter()
+            .filter(|file| file.extension().is_some_and(|extension| extension == "ipxe") || built_in(file))
         {
             // Asked first: opening a FIFO would wait for a writer for ever.
             if !std::fs::metadata(file).is_ok_and(|about| about.is_file()) {
@@ -256,7 +277,7 @@ impl Templates {
     fn add(&mut self, file: &Path, name: &str, source: String) -> Vec<TemplateProblem> {
         let problem = |line, message| TemplateProblem { file: file.to_owned(), line, message };
         let mut problems = Vec::new();
-        if !source.starts_with("#!ipxe") {
+        if name.ends_with(".ipxe") && !source.starts_with("#!ipxe") {
             problems
                 .push(problem(1, "the first line must be #!ipxe, else iPXE runs nothing of it".to_owned()));
         }

@@ -24,6 +24,7 @@ use crate::records::{Mac, Node, Uuid};
 use crate::world::World;
 
 use super::generated;
+use super::loader_config::{self, Wanted};
 
 /// Longest name taken from the wire, bytes [T12].
 const NAME_MAX: usize = 255;
@@ -37,6 +38,16 @@ pub struct Ask<'a> {
     pub peer: &'a Peer,
     /// Our address that the peer used.
     pub local: IpAddr,
+    /// By which protocol.
+    pub door: Door,
+}
+
+/// The two protocols that show the tree.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "the names are the meaning")]
+pub enum Door {
+    Tftp,
+    Http,
 }
 
 /// Bytes to serve.
@@ -96,7 +107,9 @@ pub fn open(world: &World, ask: &Ask<'_>) -> Result<Found, Miss> {
         return Err(Miss::Refused(Reason::NetbootOff));
     }
     let (folder, name) = ask.path.rsplit_once('/').unwrap_or(("", ask.path));
-    if let Some(file) = generated::File::named(name) {
+    let file = generated::File::named(name);
+    let config = Wanted::at(ask.path);
+    if file.is_some() || config.is_some() {
         // A folder that names another machine asks for another machine's file.
         if let Some(owner) = identity(world, folder).flatten() {
             match &ask.peer.node {
@@ -106,13 +119,25 @@ pub fn open(world: &World, ask: &Ask<'_>) -> Result<Found, Miss> {
                 _ => {}
             }
         }
-        let text = generated::render(world, file, ask.peer, ask.local)?;
-        let content: Arc<[u8]> = text.into_bytes().into();
-        let size = content.len() as u64;
-        return Ok(Found { content: Content::Memory(content), size, kind: Kind::Generated, modified: None });
+        let text = match (file, config) {
+            (Some(file), _) => generated::render(world, file, ask.peer, ask.local),
+            (None, Some(wanted)) => loader_config::render(world, &wanted, ask),
+            (None, None) => Err(Miss::NotFound),
+        };
+        match text {
+            Ok(text) => {
+                let content: Arc<[u8]> = text.into_bytes().into();
+                let size = content.len() as u64;
+                let content = Content::Memory(content);
+                return Ok(Found { content, size, kind: Kind::Generated, modified: None });
+            }
+            // Nothing to say to this peer: a file of that name in the asset folder is for everybody.
+            Err(Miss::NotFound) => {}
+            Err(miss) => return Err(miss),
+        }
     }
     let stripped = match ask.path.split_once('/') {
-        Some((first, rest)) if identity(world, first).is_some() => Some(rest),
+        Some((first, rest)) if identity(world, first).is_some() || is_short_serial(first) => Some(rest),
         _ => None,
     };
     for path in std::iter::once(ask.path).chain(stripped) {
@@ -144,6 +169,12 @@ fn identity<'w>(world: &'w World, text: &str) -> Option<Option<&'w Arc<Node>>> {
         return Some(world.records.by_uuid(uuid));
     }
     world.records.by_serial(text).map(Some)
+}
+
+/// A Raspberry Pi's folder: its serial number, eight lower-case hexadecimal digits (netboot.md 14.2). Records
+/// need not know it, since the prefix only falls away where nothing lies below it.
+fn is_short_serial(text: &str) -> bool {
+    text.len() == 8 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Opens a file of the asset folder [W10].

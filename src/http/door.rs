@@ -279,7 +279,8 @@ async fn file(door: &Arc<Door>, caller: &Arc<Caller>, headers: &HeaderMap, path:
             (Arc::clone(door), Arc::clone(caller), Arc::clone(&world), path.to_owned());
         tokio::task::spawn_blocking(move || {
             let peer = identify(&door.peers, &world, &caller);
-            let ask = Ask { path: &path, peer: &peer, local: caller.local.ip().to_canonical() };
+            let local = caller.local.ip().to_canonical();
+            let ask = Ask { path: &path, peer: &peer, local, door: tree::Door::Http };
             let found = tree::open(&world, &ask).map(|found| (files::etag(&found), found));
             (peer.node.map(|node| node.label()), found)
         })

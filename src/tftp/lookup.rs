@@ -66,13 +66,17 @@ impl From<Miss> for Refusal {
 pub fn find(world: &World, peer: &Peer, local: IpAddr, name: &[u8]) -> Result<Found, Refusal> {
     let open = |name: &[u8]| {
         let path = tree::normalise(name).map_err(Miss::Refused)?;
-        tree::open(world, &Ask { path: &path, peer, local })
+        tree::open(world, &Ask { path: &path, peer, local, door: tree::Door::Tftp })
     };
     open(name)
         .or_else(|miss| {
             let cut = printable_prefix(name);
             let worth_a_try = matches!(miss, Miss::NotFound | Miss::Refused(Reason::BadName));
             if worth_a_try && !cut.is_empty() && cut != name { open(cut) } else { Err(miss) }
+        })
+        .or_else(|miss| match (&miss, behind_doubled_slash(name)) {
+            (Miss::NotFound, Some(rest)) => open(rest).map_err(|_| miss),
+            _ => Err(miss),
         })
         .map_err(Refusal::from)
 }
@@ -82,6 +86,13 @@ fn printable_prefix(name: &[u8]) -> &[u8] {
     let printable = |byte: &u8| matches!(byte, b' '..=b'~');
     let end = name.iter().position(|byte| !printable(byte)).unwrap_or(name.len());
     name[..end].trim_ascii_end()
+}
+
+/// What follows the last doubled slash inside a name: PXELINUX glues its folder and a path that begins at the
+/// root together (`pxe//amd64/linux`), and the root is meant.
+fn behind_doubled_slash(name: &[u8]) -> Option<&[u8]> {
+    let at = name.windows(2).rposition(|pair| pair == b"//").filter(|at| *at > 0)?;
+    Some(&name[at + 2..]).filter(|rest| !rest.is_empty())
 }
 
 /// The knobs that hold for a client: general, interface, subnet, profile, node; the more specific wins.
@@ -119,6 +130,16 @@ mod tests {
             (b"\xff\xff", b""),
         ] {
             assert_eq!(printable_prefix(name), expected, "{name:?}");
+        }
+    }
+
+    /// [T12]
+    #[test]
+    fn a_path_from_the_root_behind_a_folder_is_seen() {
+        assert_eq!(behind_doubled_slash(b"pxe//amd64/linux"), Some(&b"amd64/linux"[..]));
+        assert_eq!(behind_doubled_slash(b"a//b//c"), Some(&b"c"[..]));
+        for name in [&b"//grubx64.efi"[..], b"a/b", b"a//", b""] {
+            assert_eq!(behind_doubled_slash(name), None, "{name:?}");
         }
     }
 

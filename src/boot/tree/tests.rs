@@ -8,7 +8,7 @@ use crate::config::{InterfaceSettings, Mode, NoBootEntry};
 
 fn look(world: &World, path: &str, n: u8) -> Result<Found, Miss> {
     let peer = fixture::peer(world, n);
-    open(world, &Ask { path, peer: &peer, local: IpAddr::from([172, 16, 0, 254]) })
+    open(world, &Ask { path, peer: &peer, local: IpAddr::from([172, 16, 0, 254]), door: Door::Tftp })
 }
 
 fn text(found: Found) -> String {
