@@ -56,7 +56,7 @@ supplies: build
 # And what the tests' other machines boot: shim, GRUB and PXELINUX of the same package, the arm64 installer.
 test supplies-test: LOADERS = --loaders
 supplies-test: supplies
-	@"$(BOOTLACE)" firmware installer --to $(CACHE)/installer/arm64 --arch arm64
+	@"$(BOOTLACE)" firmware installer --to $(CACHE)/installer/arm64 --arch arm64 $(LOADERS)
 
 lab: setup-lab supplies
 	@$(SUDO) "$(BOOTLACE)" lab run --cache $(CACHE) $(LAB_FLAGS)

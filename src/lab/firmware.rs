@@ -116,7 +116,7 @@ const KINDS: [Row; 10] = [
         "qemu-system-x86 ovmf",
     ),
     row(Firmware::Arm64, "arm64", "arm64 EDK2 with its own PXE client", "qemu-system-arm qemu-efi-aarch64"),
-    row(Firmware::Arm64UBoot, "arm64-uboot", "arm64 U-Boot", "qemu-system-arm u-boot-qemu"),
+    row(Firmware::Arm64UBoot, "arm64-uboot", "arm64 U-Boot, to GRUB", "qemu-system-arm u-boot-qemu"),
 ];
 
 const fn row(kind: Firmware, name: &'static str, title: &'static str, needs: &'static str) -> Row {
@@ -241,6 +241,8 @@ impl Firmware {
         match self {
             Self::BiosPxelinux => Some("pxelinux.0"),
             Self::SecureBoot => Some("bootnetx64.efi"),
+            // iPXE starts under U-Boot 2023 and then stands still; GRUB boots.
+            Self::Arm64UBoot => Some("grubaa64.efi"),
             _ => None,
         }
     }

@@ -99,6 +99,10 @@ impl Machine {
             // The firmware's own client asks, as on most real machines.
             card.push_str(",romfile=");
         }
+        if firmware == Firmware::Arm64UBoot {
+            // U-Boot 2023 misreads the address of a card that can be asked in the old way: its first byte six times.
+            card.push_str(",disable-legacy=on");
+        }
         match image {
             Image::OfQemu => {}
             Image::Rom(file) => add(&["-bios", &file.display().to_string()]),
@@ -396,6 +400,7 @@ mod tests {
     fn an_arm64_guest_has_a_processor_of_its_own() {
         let line = line(Firmware::Arm64UBoot, Accel::Tcg, &Image::Rom("/u-boot.bin".into()));
         assert!(line.contains("-M virt -cpu cortex-a57") && line.contains("-bios /u-boot.bin"), "{line}");
+        assert!(line.contains(",romfile=,disable-legacy=on"), "{line}");
         assert_eq!(Firmware::Arm64.program(), "qemu-system-aarch64");
     }
 }
