@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::boot::template::Templates;
 use crate::client::Cpu;
-use crate::config::{FirmwareSource, HostnameSource, Knobs, Mode, NoBootEntry, Settings};
+use crate::config::{FirmwareSource, Settings};
 use crate::firmware::{Loader, Loaders};
 use crate::link::{Peer, PeerSource};
 use crate::records::{BootEntry, BootFile, Nic, Node, Origin, Selectors, Snapshot};
@@ -20,21 +20,11 @@ pub const PARAMS: &str = "nomodeset ro root=live:http://172.16.0.254:9000/boot-i
     console=ttyS0,115200 ds=nocloud-net;s=http://172.16.0.254:8081/cloud-init";
 
 pub fn settings() -> Settings {
+    // What a test does not say is what an empty bootlace.yaml says.
     Settings {
-        mode: Mode::Proxy,
-        interfaces: Vec::new(),
-        nodes: Vec::new(),
-        boot: Vec::new(),
-        assets: None,
-        templates: None,
         firmware: FirmwareSource::None,
         http: vec![":8081".parse().unwrap()],
-        hostname: HostnameSource::Name,
-        no_boot_entry: NoBootEntry::Auto,
-        subnets: Vec::new(),
-        profiles: Default::default(),
-        log_format: Default::default(),
-        knobs: Knobs::default(),
+        ..crate::config::file::Written::default().with(&crate::config::file::Flags::default())
     }
 }
 

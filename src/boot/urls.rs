@@ -1,6 +1,6 @@
 //! URLs that the asking client can reach.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::config::Settings;
 use crate::records::{Mac, Node};
@@ -18,6 +18,17 @@ pub fn base(settings: &Settings, local: Ipv4Addr) -> Option<String> {
         _ => local.into(),
     };
     Some(format!("http://{}", std::net::SocketAddr::new(host, listen.port)))
+}
+
+/// The same for a client that reaches us over IPv6 at `local`, with the address in brackets. `None` also when no
+/// listener can be reached there.
+pub fn base_v6(settings: &Settings, local: Ipv6Addr) -> Option<String> {
+    let reachable = |listen: &&crate::config::HttpListen| {
+        // An IPv6 listener on all addresses takes IPv6 only.
+        listen.address.is_none_or(|address| address == local || address == Ipv6Addr::UNSPECIFIED)
+    };
+    let listen = settings.http.iter().find(reachable)?;
+    Some(format!("http://[{local}]:{}", listen.port))
 }
 
 /// URL of a node's boot script.

@@ -2,7 +2,7 @@
 //! said), open sockets, say what listens where, serve until told to stop, drain with a limit.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::file::Flags;
-use crate::config::{FirmwareSource, HttpListen, Mode, Settings};
+use crate::config::{FirmwareSource, HttpListen, InterfaceSettings, Mode, Settings};
 use crate::journal::log::{self, LogFormat};
 use crate::journal::{Event, Journal, Level, Notice};
 use crate::link::dhcp::{self, Listener};
-use crate::link::{Interface, Peers};
+use crate::link::{Interface, LinkError, Links, Peers};
 use crate::reload::{self, Assembled};
 use crate::world::Current;
 use crate::{firmware, http, tftp};
@@ -33,7 +33,9 @@ pub struct Args {
     /// Interface to serve; may be repeated.
     #[arg(long = "interface", value_name = "IF")]
     interfaces: Vec<String>,
-    /// proxy: boot data beside another DHCP server; reservation: addresses too.
+    /// proxy: boot data beside another DHCP server; auto-proxy: for clients in no record too; reservation:
+    /// addresses too; reservation+proxy: addresses for nodes that have one; 4011-only: beside a daemon that
+    /// owns port 67; observe: send nothing.
     #[arg(long, value_name = "MODE")]
     mode: Option<Mode>,
     /// Node records (OpenCHAMI's nodes.yaml or .json); may be repeated.
@@ -64,6 +66,11 @@ fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
 }
 
 impl Args {
+    /// The same in another mode.
+    pub(super) fn in_mode(self, mode: Mode) -> Self {
+        Self { mode: Some(mode), ..self }
+    }
+
     fn flags(self) -> Flags {
         Flags {
             config: self.config,
@@ -131,43 +138,64 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
     let single = || tokio::runtime::Builder::new_current_thread().enable_all().build();
     let (for_dhcp, for_tftp) = (single()?, single()?);
     let for_http = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let listeners: Vec<Listener> = {
+    let listeners: Vec<(InterfaceSettings, Listener)> = {
         let _in_runtime = for_dhcp.enter();
         let pairs = world.settings.interfaces.iter().zip(&interfaces);
         pairs
-            .map(|(settings, interface)| Listener::open(settings, interface.clone()))
-            .collect::<Result<_, _>>()?
+            .map(|(settings, interface)| {
+                // The mode in force settles which ports are bound.
+                let mode = Some(settings.mode.unwrap_or(world.settings.mode));
+                let settings = InterfaceSettings { mode, ..settings.clone() };
+                let listener = Listener::open(&settings, interface.clone())?;
+                Ok((settings, listener))
+            })
+            .collect::<Result<_, LinkError>>()?
     };
-    for cost in listeners.iter().flat_map(|listener| &listener.costs) {
+    for cost in listeners.iter().flat_map(|(_, listener)| &listener.costs) {
         journal.say(Level::Warn, "transport", cost.clone());
     }
-    let transports: Vec<_> = listeners.iter().map(Listener::transport).collect();
-    let tftp_server = {
+    let answering: Vec<Interface> = answering(&world.settings, &interfaces);
+    let answers = |interface: &Interface| answering.contains(interface);
+    for interface in answering.iter().filter(|interface| !interface.has_its_address()) {
+        let text = format!(
+            "{} has no address: {} is another machine's, and TFTP and HTTP there are its task",
+            interface.label(),
+            interface.address
+        );
+        journal.say(Level::Warn, "transport", text);
+    }
+    let transports: Vec<_> = listeners.iter().map(|(_, listener)| listener.transport()).collect();
+    let links = Links::new(interfaces.clone()).answering_on(answers);
+    let tftp_server = if answering.is_empty() {
+        None
+    } else {
         let _in_runtime = for_tftp.enter();
-        bind_tftp(&interfaces)?
+        Some(bind_tftp(&world.settings, &answering)?.follow(&links))
     };
-    let addresses = http_addresses(&world.settings, &interfaces);
+    let mut listen = world.settings.http.clone();
+    listen.retain(|listen| may_listen(listen, &interfaces, &answering));
+    let addresses = http::addresses(&listen, answering.iter());
     let http_listeners = {
         let _in_runtime = for_http.enter();
         http::bind(&addresses)?
     };
 
-    let ready = ready(&world, &transports, &addresses);
+    let ready = ready(&world, &interfaces, &transports, &addresses);
     let current = Current::new(world);
-    let peers = Peers::default();
+    let peers = Peers::on(links.clone());
     let (stop, stopped) = watch::channel(false);
     let (failed, mut failures) = mpsc::channel::<anyhow::Error>(4);
     let mut threads = Vec::new();
     {
         let (current, peers, journal, stopped) =
             (current.clone(), peers.clone(), journal.clone(), stopped.clone());
-        let failed = failed.clone();
+        let (failed, links) = (failed.clone(), links.clone());
         threads.push(std::thread::spawn(move || {
-            let ended = for_dhcp.block_on(dhcp::serve(listeners, current, peers, journal, stopped));
+            let ended = for_dhcp.block_on(dhcp::serve(listeners, links, current, peers, journal, stopped));
             report_end(ended.map_err(anyhow::Error::from), &failed);
         }));
     }
-    {
+    if let Some(tftp_server) = tftp_server {
         let (current, peers, journal, stopped) =
             (current.clone(), peers.clone(), journal.clone(), stopped.clone());
         let failed = failed.clone();
@@ -181,13 +209,21 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
             report_end(ended.map_err(anyhow::Error::from), &failed);
         }));
     }
-    let http_task =
-        for_http.spawn(http::serve(http_listeners, current.clone(), peers, journal.clone(), stopped));
+    let (http_world, http_journal) = (current.clone(), journal.clone());
+    let http_task = for_http.spawn(http::serve(
+        http_listeners,
+        listen,
+        links.clone(),
+        http_world,
+        peers,
+        http_journal,
+        stopped,
+    ));
     journal.note(ready);
 
     let ended = for_http.block_on(async {
         let result = tokio::select! {
-            result = until_signal(flags, &current, &interfaces, journal) => result,
+            result = until_signal(flags, &current, &links, journal) => result,
             failure = failures.recv() => Err(failure.unwrap_or_else(|| anyhow!("a server thread ended"))),
         };
         // Nobody listens for `stop` any more only when everything has ended already.
@@ -216,7 +252,7 @@ fn report_end(ended: anyhow::Result<()>, failed: &mpsc::Sender<anyhow::Error>) {
 async fn until_signal(
     flags: &Flags,
     current: &Current,
-    interfaces: &[Interface],
+    links: &Links,
     journal: &Journal,
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
@@ -230,24 +266,27 @@ async fn until_signal(
             _ = hang_up.recv() => {}
             () = watcher.changed() => {}
         }
-        reload::reload(flags, current, interfaces, journal);
+        reload::reload(flags, current, &links.interfaces(), journal);
         watcher.follow(&current.load().settings, flags.config.as_deref());
     }
 }
 
 /// The served interfaces, and loopback: who tries `tftp OUR_ADDRESS` on this very machine asks over that.
 /// Another TFTP server there is no reason not to start.
-fn bind_tftp(interfaces: &[Interface]) -> Result<tftp::Server, tftp::TftpError> {
-    let listen = |interface: &Interface| tftp::Listen {
-        interface: interface.name.to_string(),
-        address: interface.address,
-        mtu: interface.mtu.into(),
+fn bind_tftp(settings: &Settings, interfaces: &[Interface]) -> Result<tftp::Server, tftp::TftpError> {
+    let served = || {
+        let pairs = interfaces.iter().zip(&settings.interfaces).filter(|(_, settings)| settings.v6.serves());
+        let over_v6 = pairs.map(|(interface, _)| {
+            // The socket hears all of them, also those that come later.
+            let first = interface.v6.first().copied().unwrap_or(Ipv6Addr::UNSPECIFIED);
+            tftp::Listen { address: first.into(), ..tftp::Listen::from(interface) }
+        });
+        interfaces.iter().map(tftp::Listen::from).chain(over_v6).collect::<Vec<_>>()
     };
-    let served = || interfaces.iter().map(listen).collect::<Vec<_>>();
     let loopback = interfaces.first().filter(|_| interfaces.iter().all(|interface| &*interface.name != "lo"));
     let with_loopback = loopback.map(|first| {
         let mut all = served();
-        all.push(tftp::Listen { interface: "lo".to_owned(), ..listen(first) });
+        all.push(tftp::Listen { interface: "lo".to_owned(), ..first.into() });
         tftp::bind(all)
     });
     match with_loopback {
@@ -256,27 +295,25 @@ fn bind_tftp(interfaces: &[Interface]) -> Result<tftp::Server, tftp::TftpError> 
     }
 }
 
-/// `:PORT` stands for each served interface's own address.
-fn http_addresses(settings: &Settings, interfaces: &[Interface]) -> Vec<SocketAddr> {
-    let mut addresses = Vec::new();
-    for listen in &settings.http {
-        match listen.address {
-            Some(address) => addresses.push(SocketAddr::new(address, listen.port)),
-            None => {
-                addresses.extend(
-                    interfaces.iter().map(|interface| SocketAddr::new(interface.address.into(), listen.port)),
-                );
-            }
-        }
-    }
-    addresses
+/// The interfaces where something is sent at all. Nothing listens by TFTP or HTTP on the others.
+fn answering(settings: &Settings, interfaces: &[Interface]) -> Vec<Interface> {
+    let answers = |interface: &&Interface| dhcp::in_force(settings, &interface.name).0.answers();
+    interfaces.iter().filter(answers).cloned().collect()
+}
+
+/// False for the address of an interface that is only observed, and for all when none is more than that.
+fn may_listen(listen: &HttpListen, interfaces: &[Interface], answering: &[Interface]) -> bool {
+    let at =
+        |own: &[Interface]| own.iter().any(|interface| Some(IpAddr::V4(interface.address)) == listen.address);
+    !answering.is_empty() && (!at(interfaces) || at(answering))
 }
 
 /// Without any loader nothing but iPXE ROMs can boot: say which command gets them. One missing architecture
 /// is only worth a warning.
 fn loaders_or_advice(world: &crate::world::World, journal: &Journal) -> anyhow::Result<()> {
     let FirmwareSource::Folder(folder) = &world.settings.firmware else { return Ok(()) };
-    if world.loaders.is_empty() {
+    let sends = |own: &crate::config::InterfaceSettings| own.mode.unwrap_or(world.settings.mode).answers();
+    if world.loaders.is_empty() && world.settings.interfaces.iter().any(sends) {
         return Err(anyhow!("{}", firmware::no_loaders_message(folder)));
     }
     // Debian builds none for some; only what a fetch would bring is worth a warning at every start.
@@ -296,16 +333,18 @@ fn loaders_or_advice(world: &crate::world::World, journal: &Journal) -> anyhow::
 }
 
 /// The line that says every listener answers.
-fn ready(world: &crate::world::World, transports: &[&str], http: &[SocketAddr]) -> Event {
+fn ready(
+    world: &crate::world::World,
+    interfaces: &[Interface],
+    transports: &[&str],
+    http: &[SocketAddr],
+) -> Event {
     let settings = &world.settings;
     let join = |items: Vec<String>| items.join(",");
     let modes: BTreeSet<&str> =
         settings.interfaces.iter().map(|interface| interface.mode.unwrap_or(settings.mode).name()).collect();
     let fields = vec![
-        (
-            "interface",
-            join(settings.interfaces.iter().map(|interface| interface.name.clone()).collect()).into(),
-        ),
+        ("interface", join(interfaces.iter().map(|interface| interface.name.to_string()).collect()).into()),
         ("mode", join(modes.into_iter().map(str::to_owned).collect()).into()),
         ("http", join(http.iter().map(ToString::to_string).collect()).into()),
         ("nodes", world.records.nodes().len().into()),

@@ -13,20 +13,25 @@ use ipnet::Ipv4Net;
 
 use crate::journal::log::LogFormat;
 
+use super::class::{self, ClassSettings};
 use super::diagnostic::{Code, Diagnostic, Findings, Severity, quoted};
+use super::menu::{self, Menu};
+use super::mode::Mode;
 use super::settings::{
-    FirmwareSource, HTTP_PORT, HostnameSource, HttpListen, InterfaceSettings, Knobs, LEASE, Mode,
-    NoBootEntry, Profile, Settings, SubnetSettings, Transport,
+    FirmwareSource, HTTP_PORT, HostnameSource, HttpListen, InterfaceSettings, Knobs, LEASE, NoBootEntry,
+    Profile, Settings, SubnetSettings, Transport,
 };
 use super::source::Source;
 use super::table::{KeyPath, Table, Unknown};
 use super::tree::{self, Document, Kind};
+use super::v6::{SettingsV6, SubnetV6, SwitchesV6};
 use super::values::{self, KNOB_KEYS};
 
 /// Keys of bootlace.yaml besides the wire knobs.
-pub const KEYS: [&str; 13] = [
+pub const KEYS: [&str; 21] = [
     "mode",
     "interfaces",
+    "observe_as",
     "nodes",
     "boot",
     "assets",
@@ -36,15 +41,23 @@ pub const KEYS: [&str; 13] = [
     "hostname",
     "no_boot_entry",
     "subnets",
+    "trusted_relays",
     "profiles",
+    "classes",
+    "pxe_classes",
+    "menu",
+    "known_servers",
     "log_format",
+    "dhcpv6",
+    "router_advertisements",
 ];
 /// Keys of an item of `interfaces:` besides the wire knobs.
-pub const INTERFACE_KEYS: [&str; 4] = ["name", "mode", "address", "transport"];
+pub const INTERFACE_KEYS: [&str; 6] =
+    ["name", "mode", "address", "transport", "dhcpv6", "router_advertisements"];
 /// Keys of an item of `subnets:` besides the wire knobs.
 pub const SUBNET_KEYS: [&str; 6] = ["subnet", "router", "dns", "domain", "lease", "options"];
 /// Keys of a profile besides the wire knobs.
-pub const PROFILE_KEYS: [&str; 3] = ["loader", "script", "options"];
+pub const PROFILE_KEYS: [&str; 4] = ["loader", "script", "options", "menu"];
 
 /// What the command line says. `None`: nothing.
 #[derive(Clone, Debug, Default)]
@@ -96,12 +109,26 @@ pub struct Written {
     pub no_boot_entry: Option<NoBootEntry>,
     /// `subnets`
     pub subnets: Vec<SubnetSettings>,
+    /// `trusted_relays`
+    pub trusted_relays: HashSet<Ipv4Addr>,
     /// `profiles`
     pub profiles: BTreeMap<String, Profile>,
+    /// `known_servers`
+    pub known_servers: Vec<Ipv4Addr>,
     /// `log_format`
     pub log_format: Option<LogFormat>,
     /// Wire knobs at the top level.
     pub knobs: Knobs,
+    /// `dhcpv6`, `router_advertisements` and the IPv6 items of `subnets`
+    pub v6: SettingsV6,
+    /// `observe_as`
+    pub observe_as: Option<Mode>,
+    /// `classes`
+    pub classes: Vec<ClassSettings>,
+    /// `pxe_classes`
+    pub pxe_classes: Vec<String>,
+    /// `menu`
+    pub menu: Option<Menu>,
 }
 
 /// What loading settings gives.
@@ -183,10 +210,35 @@ pub fn interpret(document: &Document<'_>, findings: &mut Findings) -> Written {
         "no_boot_entry",
         &[("auto", NoBootEntry::Auto), ("silent", NoBootEntry::Silent), ("wait", NoBootEntry::Wait)],
     );
-    written.subnets = subnets(&mut table);
+    (written.subnets, written.v6.subnets) = subnets(&mut table);
+    written.trusted_relays = trusted_relays(&mut table);
+    written.v6.switches = values::switches_v6(&mut table);
     written.profiles = profiles(&mut table);
+    written.observe_as = observe_as(&mut table);
+    written.classes = class::classes(&mut table);
+    let items = table.one_or_more("pxe_classes");
+    written.pxe_classes =
+        table.texts("pxe_classes", items).into_iter().map(|text| text.value.to_owned()).collect();
+    written.menu = menu::menu(&mut table);
+    let known = table.one_or_more("known_servers");
+    let known = table.texts("known_servers", known);
+    written.known_servers =
+        known.into_iter().filter_map(|text| Some(table.parsed_text("known_servers", text)?.value)).collect();
     written.knobs = values::knobs(&mut table);
     written
+}
+
+/// `observe_as`: a mode that answers, since the point is what would be answered.
+fn observe_as(table: &mut Table<'_, '_>) -> Option<Mode> {
+    let mode = values::mode_of(table, "observe_as")?;
+    if mode.answers() {
+        return Some(mode);
+    }
+    let span = table.text("observe_as").map_or(table.span, |text| text.span);
+    table
+        .error(Code::WrongValue, span, "observe_as", "observe answers nothing, so there is nothing to tell")
+        .advise("name the mode whose answers you want to be told");
+    None
 }
 
 fn paths(table: &mut Table<'_, '_>, key: &str, folder: &Path) -> Vec<PathBuf> {
@@ -248,6 +300,9 @@ fn interfaces(table: &mut Table<'_, '_>) -> Vec<InterfaceSettings> {
                     )
                     .unwrap_or_default(),
                 knobs: values::knobs(&mut inner),
+                v6: values::switches_v6(&mut inner),
+                observe_as: None,
+                served_at: None,
             };
             (interface, name.map_or(item.span, |name| name.span))
         };
@@ -265,14 +320,19 @@ fn interfaces(table: &mut Table<'_, '_>) -> Vec<InterfaceSettings> {
     interfaces
 }
 
-fn subnets(table: &mut Table<'_, '_>) -> Vec<SubnetSettings> {
+fn subnets(table: &mut Table<'_, '_>) -> (Vec<SubnetSettings>, Vec<SubnetV6>) {
     let path = KeyPath::Key(table.path(), "subnets");
     let mut subnets: Vec<SubnetSettings> = Vec::new();
+    let mut of_v6: Vec<SubnetV6> = Vec::new();
     let mut seen = HashSet::new();
     for (index, item) in table.list("subnets").iter().enumerate() {
         let path = KeyPath::Item(&path, index);
         let Some(mut inner) = table.open_child(item, &path) else { continue };
         inner.unknown_keys(&[&SUBNET_KEYS[..], &KNOB_KEYS[..]].concat(), Unknown::Refuse);
+        if subnets_v6::is_v6(&inner) {
+            of_v6.extend(subnets_v6::read(&mut inner, &of_v6));
+            continue;
+        }
         let net = subnet_of(&mut inner, &mut seen);
         let router = inner.parsed::<Ipv4Addr>("router");
         if let (Some(net), Some(router)) = (net, router)
@@ -286,21 +346,7 @@ fn subnets(table: &mut Table<'_, '_>) -> Vec<SubnetSettings> {
         let servers = inner.one_or_more("dns");
         let dns = inner.texts("dns", servers);
         let dns = dns.into_iter().filter_map(|text| Some(inner.parsed_text("dns", text)?.value)).collect();
-        let lease = inner.text("lease").and_then(|text| match values::duration(text.value) {
-            // Option 51 has 32 bits, and all ones mean "for ever" (RFC 2131, 3.3).
-            Ok(lease) if (1..u64::from(u32::MAX)).contains(&lease.as_secs()) => Some(lease),
-            Ok(_) => {
-                inner
-                    .error(Code::WrongValue, text.span, "lease", "the lease is out of range")
-                    .advise("possible: 1s to 49710d");
-                None
-            }
-            Err(problem) => {
-                let message = format!("lease {} {problem}", quoted(text.value));
-                inner.error(Code::WrongValue, text.span, "lease", message);
-                None
-            }
-        });
+        let lease = values::lease(&mut inner);
         let domain = inner.text("domain").map(|domain| domain.value.to_owned());
         let options = values::options(&mut inner);
         let knobs = values::knobs(&mut inner);
@@ -309,7 +355,26 @@ fn subnets(table: &mut Table<'_, '_>) -> Vec<SubnetSettings> {
         let lease: Duration = lease.unwrap_or(LEASE);
         subnets.push(SubnetSettings { subnet, router, dns, domain, lease, options, knobs });
     }
-    subnets
+    (subnets, of_v6)
+}
+
+/// Addresses of relays: what stands in giaddr, so no host name and no network.
+fn trusted_relays(table: &mut Table<'_, '_>) -> HashSet<Ipv4Addr> {
+    const KEY: &str = "trusted_relays";
+    let mut relays = HashSet::new();
+    let items = table.one_or_more(KEY);
+    for text in table.texts(KEY, items) {
+        let Some(relay) = table.parsed_text::<Ipv4Addr>(KEY, text) else { continue };
+        let problem = if !usable(relay.value) {
+            format!("{} cannot be a relay's address", relay.value)
+        } else if !relays.insert(relay.value) {
+            format!("{} is listed twice", relay.value)
+        } else {
+            continue;
+        };
+        table.error(Code::WrongValue, relay.span, KEY, problem);
+    }
+    relays
 }
 
 fn subnet_of(table: &mut Table<'_, '_>, seen: &mut HashSet<Ipv4Net>) -> Option<Ipv4Net> {
@@ -358,6 +423,7 @@ fn profiles(table: &mut Table<'_, '_>) -> BTreeMap<String, Profile> {
             script: values::served_name(&mut inner, "script"),
             options: values::options(&mut inner),
             knobs: values::knobs(&mut inner),
+            menu: menu::menu(&mut inner),
         };
         profiles.insert(pair.key.to_string(), profile);
     }
@@ -387,7 +453,15 @@ impl Written {
         let interfaces = interfaces
             .into_iter()
             .map(|interface: InterfaceSettings| InterfaceSettings {
+                // A mode that leaves port 67 alone leaves 547 and router solicitations alone too.
+                v6: if flags.mode.or(interface.mode).or(self.mode).unwrap_or_default().answers_on_67() {
+                    self.v6.switches.overlaid(interface.v6)
+                } else {
+                    SwitchesV6::default()
+                },
                 mode: if flags.mode.is_some() { None } else { interface.mode },
+                // `--mode observe` says what this very file would have been answered by.
+                observe_as: interface.mode.filter(|mode| mode.answers()),
                 ..interface
             })
             .collect();
@@ -411,9 +485,16 @@ impl Written {
             hostname: self.hostname.unwrap_or_default(),
             no_boot_entry: self.no_boot_entry.unwrap_or_default(),
             subnets: self.subnets,
+            trusted_relays: self.trusted_relays,
             profiles: self.profiles,
+            known_servers: self.known_servers,
             log_format: flags.log_format.or(self.log_format).unwrap_or_default(),
             knobs: self.knobs,
+            v6: self.v6,
+            classes: self.classes,
+            pxe_classes: self.pxe_classes,
+            menu: self.menu,
+            observe_as: self.observe_as.or(self.mode.filter(|mode| mode.answers())).unwrap_or_default(),
         }
     }
 
@@ -430,6 +511,8 @@ pub fn second_settings_file(first: &Path, second: &Path) -> Diagnostic {
     problem.advise("put all settings into one bootlace.yaml");
     problem
 }
+
+mod subnets_v6;
 
 #[cfg(test)]
 mod tests;

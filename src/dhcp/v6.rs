@@ -1,8 +1,11 @@
-//! DHCPv6 recognition: enough of RFC 8415 to say who asks for what, in one line.
+//! DHCPv6 (RFC 8415): a typed view of what came, in one line and as JSON; what goes out is in [`reply`].
 //!
-//! DHCPv6 is not served yet; a request is noticed and described so that an engineer sees why a machine that boots
-//! over IPv6 gets nothing from here. The walk over options is our own and never recurses: a library that nests
-//! without limit dies of a crafted packet.
+//! The walk over options is our own and never recurses: a library that nests without limit dies of a crafted
+//! packet, and one that reads the lists of options 15 and 16 wrongly loses what the firmware says.
+
+pub mod reply;
+
+pub use reply::Reply;
 
 use std::net::Ipv6Addr;
 
@@ -30,6 +33,30 @@ pub enum V6Error {
     Relay,
 }
 
+/// One identity association that a client asks for (RFC 8415, 21.4, 21.5, 21.21).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ia {
+    /// Its option: 3 (IA_NA), 4 (IA_TA) or 25 (IA_PD).
+    pub code: u16,
+    /// Its number, chosen by the client.
+    pub id: u32,
+    /// Addresses inside it (option 5).
+    pub addresses: Vec<Ipv6Addr>,
+}
+
+/// One relay that a message passed (RFC 8415, 9).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hop<'a> {
+    /// Relays between it and the client.
+    pub count: u8,
+    /// An address of the client's link, or unspecified.
+    pub link: Ipv6Addr,
+    /// Whom it had the message from: the client, or the relay before.
+    pub peer: Ipv6Addr,
+    /// Its interface (option 18), echoed to it.
+    pub interface_id: Option<&'a [u8]>,
+}
+
 /// A client's or server's message, taken out of the relay messages around it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message<'a> {
@@ -37,8 +64,8 @@ pub struct Message<'a> {
     pub kind: u8,
     /// Transaction id, 24 bits.
     pub xid: u32,
-    /// Relays it passed.
-    pub relays: usize,
+    /// Relays it passed, the one next to us first.
+    pub hops: Vec<Hop<'a>>,
     /// Link-layer address that the first relay added (option 79, RFC 6939).
     pub relayed_mac: Option<Mac>,
     /// Client DUID (option 1).
@@ -53,8 +80,12 @@ pub struct Message<'a> {
     pub user_classes: Vec<&'a [u8]>,
     /// Boot file URL (option 59), in replies.
     pub boot_url: Option<&'a [u8]>,
+    /// Identity associations, in the client's order.
+    pub ias: Vec<Ia>,
     /// Addresses inside IA_NA (options 3 and 5).
     pub addresses: Vec<Ipv6Addr>,
+    /// Rapid commit (option 14): a SOLICIT may be answered by a REPLY.
+    pub rapid_commit: bool,
     /// Status code and text (option 13).
     pub status: Option<(u16, &'a [u8])>,
     /// Option codes asked for (option 6).
@@ -72,24 +103,33 @@ impl<'a> Message<'a> {
     /// [`V6Error`] when it is no DHCPv6. A bad option is no error: it is left out.
     pub fn parse(payload: &'a [u8]) -> Result<Self, V6Error> {
         let mut inner = payload;
-        let mut relays = 0;
+        let mut hops: Vec<Hop<'a>> = Vec::new();
         let mut relayed_mac = None;
         // RELAY-FORW and RELAY-REPL: type, hop count, link address, peer address, options (RFC 8415, 9).
         while let [12 | 13, ..] = inner {
-            if relays == MAX_RELAYS {
+            if hops.len() == MAX_RELAYS {
                 return Err(V6Error::Relay);
             }
+            let (header, options) = inner.split_first_chunk::<34>().ok_or(V6Error::Short)?;
+            let address = |bytes: &[u8]| bytes.first_chunk::<16>().map(|bytes| Ipv6Addr::from(*bytes));
+            let mut hop = Hop {
+                count: header[1],
+                link: address(&header[2..]).ok_or(V6Error::Short)?,
+                peer: address(&header[18..]).ok_or(V6Error::Short)?,
+                interface_id: None,
+            };
             let mut next = None;
-            for (code, value) in Options(inner.get(34..).ok_or(V6Error::Short)?) {
+            for (code, value) in Options(options) {
                 match (code, value) {
                     (9, message) => next = Some(message),
+                    (18, id) => hop.interface_id = Some(id),
                     // Hardware type 1 and six bytes. The innermost relay is the one at the client's link.
                     (79, [0, 1, mac @ ..]) => relayed_mac = mac_of(mac).or(relayed_mac),
                     _ => {}
                 }
             }
             inner = next.ok_or(V6Error::Relay)?;
-            relays += 1;
+            hops.push(hop);
         }
         let ([kind, x1, x2, x3], options) = inner.split_first_chunk::<4>().ok_or(V6Error::Short)?;
         if type_name(*kind).is_none() {
@@ -98,7 +138,7 @@ impl<'a> Message<'a> {
         let mut message = Self {
             kind: *kind,
             xid: u32::from_be_bytes([0, *x1, *x2, *x3]),
-            relays,
+            hops,
             relayed_mac,
             client_duid: None,
             server_duid: None,
@@ -106,7 +146,9 @@ impl<'a> Message<'a> {
             vendor_class: None,
             user_classes: Vec::new(),
             boot_url: None,
+            ias: Vec::new(),
             addresses: Vec::new(),
+            rapid_commit: false,
             status: None,
             requested: Vec::new(),
             elapsed: None,
@@ -124,15 +166,21 @@ impl<'a> Message<'a> {
         match (code, value) {
             (1, duid) => self.client_duid = Some(duid),
             (2, duid) => self.server_duid = Some(duid),
-            // IAID, T1, T2, then options; each IAADDR begins with the address.
-            (3, ia) => {
-                let inside = Options(ia.get(12..).unwrap_or_default());
-                self.addresses.extend(inside.filter(|(code, _)| *code == 5).filter_map(|(_, address)| {
-                    address.first_chunk::<16>().map(|bytes| Ipv6Addr::from(*bytes))
-                }));
+            // IAID, T1, T2, then options; IA_TA has no times. Each IAADDR begins with the address.
+            (3 | 4 | 25, [a, b, c, d, ..]) => {
+                let inside = Options(value.get(if code == 4 { 4 } else { 12 }..).unwrap_or_default());
+                let addresses: Vec<Ipv6Addr> = inside
+                    .filter(|(code, _)| *code == 5)
+                    .filter_map(|(_, value)| value.first_chunk::<16>().map(|bytes| Ipv6Addr::from(*bytes)))
+                    .collect();
+                if code == 3 {
+                    self.addresses.extend(&addresses);
+                }
+                self.ias.push(Ia { code, id: u32::from_be_bytes([*a, *b, *c, *d]), addresses });
             }
             (6, list) => self.requested = numbers(list),
             (8, [high, low]) => self.elapsed = Some(u16::from_be_bytes([*high, *low])),
+            (14, []) => self.rapid_commit = true,
             (13, [high, low, text @ ..]) => self.status = Some((u16::from_be_bytes([*high, *low]), text)),
             // Microsoft's form has no inner lengths: keep it as one class rather than lose it.
             (15, classes) => {
@@ -151,6 +199,17 @@ impl<'a> Message<'a> {
     /// Message type in capitals, such as `SOLICIT`.
     pub fn type_name(&self) -> &'static str {
         type_name(self.kind).unwrap_or("UNKNOWN")
+    }
+
+    /// True when the client lists an option (6), or sends no list.
+    pub fn wants(&self, code: u16) -> bool {
+        self.requested.is_empty() || self.requested.contains(&code)
+    }
+
+    /// True for iPXE's user class.
+    pub fn is_ipxe(&self) -> bool {
+        // Old builds send the bare text, without the inner length.
+        self.user_classes.iter().any(|class| *class == b"iPXE")
     }
 
     /// True for the types that clients send.
@@ -179,8 +238,8 @@ impl<'a> Message<'a> {
     /// One line in the manner of the DHCPv4 summary.
     pub fn summary(&self) -> String {
         let mut parts = vec![format!("DHCPv6, {}, xid 0x{:06x}", self.type_name(), self.xid)];
-        if self.relays > 0 {
-            parts.push(format!("relays {}", self.relays));
+        if !self.hops.is_empty() {
+            parts.push(format!("relays {}", self.hops.len()));
         }
         if let Some(mac) = self.relayed_mac {
             parts.push(format!("relay says {mac}"));
@@ -217,7 +276,7 @@ impl<'a> Message<'a> {
         json!({
             "message": self.type_name(),
             "xid": format!("0x{:06x}", self.xid),
-            "relays": self.relays,
+            "relays": self.hops.len(),
             "mac": self.mac(),
             "client_duid": self.client_duid.map(hex),
             "server_duid": self.server_duid.map(hex),
@@ -357,7 +416,7 @@ mod tests {
         for _ in 0..8 {
             packet = relayed(&packet, &[]);
         }
-        assert_eq!(Message::parse(&packet).unwrap().relays, 8);
+        assert_eq!(Message::parse(&packet).unwrap().hops.len(), 8);
         assert_eq!(Message::parse(&relayed(&packet, &[])), Err(V6Error::Relay));
     }
 

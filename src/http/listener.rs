@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::journal::{Event, HttpEvent, Journal, Level, Notice};
+use crate::journal::{Event, HttpEvent, Level, Notice};
 use crate::link::Peers;
 use crate::world::Current;
 
@@ -107,7 +107,7 @@ impl HttpError {
     }
 }
 
-/// A bound socket: from here on clients can connect, and are answered as soon as [`serve`] runs.
+/// A bound socket: from here on clients can connect, and are answered as soon as they are served.
 #[derive(Debug)]
 pub struct Listener {
     socket: std::net::TcpListener,
@@ -127,13 +127,18 @@ pub fn bind(addresses: &[SocketAddr]) -> Result<Vec<Listener>, HttpError> {
     for (index, address) in addresses.iter().enumerate() {
         // The same listener from two settings is one listener.
         if address.port() == 0 || !addresses[..index].contains(address) {
-            listeners.push(bind_one(*address).map_err(|cause| HttpError::new(*address, cause))?);
+            listeners.push(bind_one(*address)?);
         }
     }
     Ok(listeners)
 }
 
-fn bind_one(address: SocketAddr) -> io::Result<Listener> {
+/// Binds one address.
+pub(super) fn bind_one(address: SocketAddr) -> Result<Listener, HttpError> {
+    open(address).map_err(|cause| HttpError::new(address, cause))
+}
+
+fn open(address: SocketAddr) -> io::Result<Listener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restart must not wait for the connections of before.
     socket.set_reuse_address(true)?;
@@ -150,18 +155,7 @@ fn bind_one(address: SocketAddr) -> io::Result<Listener> {
 }
 
 /// Serves until `stop` says true or its sender is gone; then lets running responses end, for a limited time.
-pub async fn serve(
-    listeners: Vec<Listener>,
-    world: Current,
-    peers: Peers,
-    journal: Journal,
-    stop: watch::Receiver<bool>,
-) -> Result<(), HttpError> {
-    let sink: Sink = Arc::new(move |event| journal.note(event));
-    serve_into(listeners, world, peers, sink, Limits::of_this_process(), stop).await
-}
-
-/// As [`serve`], with the events going anywhere and other limits.
+/// The events of all connections go to `sink`.
 pub async fn serve_into(
     listeners: Vec<Listener>,
     world: Current,
@@ -170,18 +164,39 @@ pub async fn serve_into(
     limits: Limits,
     stop: watch::Receiver<bool>,
 ) -> Result<(), HttpError> {
-    let door = Arc::new(Door { world, peers, sink });
-    let places = Places {
-        served: Arc::new(Semaphore::new(limits.served)),
-        turned_away: Arc::new(Semaphore::new(limits.turned_away)),
-    };
+    let hall = Hall::new(world, peers, sink, limits);
     let mut accepting = JoinSet::new();
-    for Listener { socket, address } in listeners {
-        let socket = TcpListener::from_std(socket).map_err(|cause| HttpError::new(address, cause))?;
-        accepting.spawn(accept(socket, Arc::clone(&door), places.clone(), stop.clone()));
+    for listener in listeners {
+        accepting.spawn(hall.accept(listener, stop.clone())?);
     }
     while accepting.join_next().await.is_some() {}
     Ok(())
+}
+
+/// What all listeners share.
+pub(super) struct Hall {
+    door: Arc<Door>,
+    places: Places,
+}
+
+impl Hall {
+    pub(super) fn new(world: Current, peers: Peers, sink: Sink, limits: Limits) -> Self {
+        let places = Places {
+            served: Arc::new(Semaphore::new(limits.served)),
+            turned_away: Arc::new(Semaphore::new(limits.turned_away)),
+        };
+        Self { door: Arc::new(Door { world, peers, sink }), places }
+    }
+
+    /// Serves one listener until `stop` says true or its sender is gone.
+    pub(super) fn accept(
+        &self,
+        Listener { socket, address }: Listener,
+        stop: watch::Receiver<bool>,
+    ) -> Result<impl Future<Output = ()> + use<>, HttpError> {
+        let socket = TcpListener::from_std(socket).map_err(|cause| HttpError::new(address, cause))?;
+        Ok(accept(socket, Arc::clone(&self.door), self.places.clone(), stop))
+    }
 }
 
 /// Lifts the soft limit on open files to the hard one and returns what holds then.

@@ -13,9 +13,11 @@
 pub mod body;
 pub mod door;
 pub mod files;
+pub mod follow;
 pub mod listener;
 pub mod query;
 pub mod range;
 pub mod wire;
 
-pub use listener::{HttpError, Limits, Listener, Sink, bind, serve, serve_into};
+pub use follow::{addresses, serve};
+pub use listener::{HttpError, Limits, Listener, Sink, bind, serve_into};

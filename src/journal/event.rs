@@ -1,11 +1,12 @@
 //! The typed events.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::dhcp::v6::V6Error;
 use crate::link::delivery::Delivery;
 use crate::policy::Reason;
 use crate::records::Mac;
@@ -39,7 +40,9 @@ pub enum Level {
 pub struct DhcpEvent {
     /// Interface it came in on.
     pub interface: Arc<str>,
-    /// Server port it came to: 67 or 4011.
+    /// The VLAN of that interface, when it is a VLAN device [D5].
+    pub vlan: Option<u16>,
+    /// Server port it came to: 67 or 4011; 547 for DHCPv6.
     pub port: u16,
     /// Its IP source.
     pub source: SocketAddr,
@@ -60,16 +63,43 @@ pub struct DhcpEvent {
 pub enum DhcpOutcome {
     /// This was sent.
     Answered(Sent),
+    /// Nothing was sent, because this is only observed; this would have been.
+    WouldAnswer(Sent),
     /// Nothing was sent.
     Silent(Reason),
     /// Nothing was sent: not a DHCP message.
     Malformed(crate::dhcp::Malformed),
-    /// Nothing was sent: DHCPv6.
-    V6,
+    /// A DHCPv6 message, and what came of it.
+    V6(OutcomeV6),
     /// The kernel refused to send it.
     SendFailed {
         /// Where it should have gone.
         way: Delivery,
+        /// The kernel's error.
+        error: String,
+    },
+}
+
+/// What came of a DHCPv6 message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum OutcomeV6 {
+    /// This was sent.
+    Answered {
+        /// The reply as sent, relay messages around it included.
+        message: Vec<u8>,
+        /// Where it went.
+        to: SocketAddrV6,
+        /// Why it carries no boot file URL although a boot client asked.
+        without_boot: Option<Reason>,
+    },
+    /// Nothing was sent.
+    Silent(Reason),
+    /// Nothing was sent: not a DHCPv6 message.
+    Malformed(V6Error),
+    /// The kernel refused to send it.
+    SendFailed {
+        /// Where it should have gone.
+        to: SocketAddrV6,
         /// The kernel's error.
         error: String,
     },

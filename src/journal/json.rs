@@ -4,10 +4,11 @@ use serde_json::{Map, Value, json};
 
 use crate::client::Client;
 use crate::dhcp::catalogue::print::{escaped, until_nul};
+use crate::dhcp::relay::RelayInfo;
 use crate::dhcp::{Packet, code, v6};
 use crate::policy::Reason;
 
-use super::event::{DhcpEvent, DhcpOutcome, Event, HttpEvent, Level, TftpEvent, TftpOutcome};
+use super::event::{DhcpEvent, DhcpOutcome, Event, HttpEvent, Level, OutcomeV6, TftpEvent, TftpOutcome};
 
 /// Level, name and fields.
 pub(super) fn of(event: &Event) -> (Level, &'static str, Map<String, Value>) {
@@ -33,9 +34,13 @@ pub(super) fn of(event: &Event) -> (Level, &'static str, Map<String, Value>) {
 
 fn dhcp_level(event: &DhcpEvent) -> Level {
     match &event.outcome {
-        DhcpOutcome::SendFailed { .. } => Level::Error,
+        // Somebody else sits on an address of ours: only people can settle that.
+        DhcpOutcome::Silent(Reason::Declined) => Level::Error,
+        DhcpOutcome::SendFailed { .. } | DhcpOutcome::V6(OutcomeV6::SendFailed { .. }) => Level::Error,
         DhcpOutcome::Answered(sent) if sent.without_boot == Some(Reason::NoLoader) => Level::Warn,
-        DhcpOutcome::Silent(Reason::NoLoader | Reason::AddressOutside | Reason::NoAddress) => Level::Warn,
+        DhcpOutcome::Silent(
+            Reason::NoLoader | Reason::AddressOutside | Reason::NoAddress | Reason::AddressWithheld,
+        ) => Level::Warn,
         _ => Level::Info,
     }
 }
@@ -43,6 +48,7 @@ fn dhcp_level(event: &DhcpEvent) -> Level {
 fn dhcp(event: &DhcpEvent) -> Value {
     let mut fields = json!({
         "interface": &*event.interface,
+        "vlan": event.vlan,
         "port": event.port,
         "source": event.source,
         "node": event.node,
@@ -51,6 +57,7 @@ fn dhcp(event: &DhcpEvent) -> Value {
         fields[name] = value;
     };
     match Packet::parse(&event.message) {
+        _ if matches!(event.outcome, DhcpOutcome::V6(_)) => {}
         Ok(packet) => {
             for (name, value) in message(&packet) {
                 add(&name, value);
@@ -59,10 +66,11 @@ fn dhcp(event: &DhcpEvent) -> Value {
         Err(_) => add("length", event.message.len().into()),
     }
     match &event.outcome {
-        DhcpOutcome::Answered(sent) => {
+        DhcpOutcome::Answered(sent) | DhcpOutcome::WouldAnswer(sent) => {
             let mut reply = Packet::parse(&sent.message).map(|packet| message(&packet)).unwrap_or_default();
             reply.insert("to".to_owned(), sent.way.to_string().into());
-            add("verdict", "answer".into());
+            let sends = matches!(event.outcome, DhcpOutcome::Answered(_));
+            add("verdict", if sends { "answer" } else { "would-answer" }.into());
             add("reply", Value::Object(reply));
             add("without_boot", json!(sent.without_boot));
             if !sent.dropped.is_empty() {
@@ -71,12 +79,7 @@ fn dhcp(event: &DhcpEvent) -> Value {
         }
         DhcpOutcome::Silent(reason) => silence(&mut add, *reason, reason.text()),
         DhcpOutcome::Malformed(error) => silence(&mut add, Reason::Malformed, &error.to_string()),
-        DhcpOutcome::V6 => {
-            if let Ok(message) = v6::Message::parse(&event.message) {
-                add("v6", message.json());
-            }
-            silence(&mut add, Reason::Dhcpv6NotServed, Reason::Dhcpv6NotServed.text());
-        }
+        DhcpOutcome::V6(outcome) => v6_outcome(&mut add, &event.message, outcome),
         DhcpOutcome::SendFailed { way, error } => {
             add("verdict", "send-failed".into());
             add("to", way.to_string().into());
@@ -87,6 +90,29 @@ fn dhcp(event: &DhcpEvent) -> Value {
         add("because", json!(event.because));
     }
     fields
+}
+
+fn v6_outcome(add: &mut impl FnMut(&str, Value), request: &[u8], outcome: &OutcomeV6) {
+    match v6::Message::parse(request) {
+        Ok(message) => add("v6", message.json()),
+        Err(_) => add("length", request.len().into()),
+    }
+    match outcome {
+        OutcomeV6::Answered { message, to, without_boot } => {
+            let mut reply = v6::Message::parse(message).map(|message| message.json()).unwrap_or_default();
+            reply["to"] = to.to_string().into();
+            add("verdict", "answer".into());
+            add("reply", reply);
+            add("without_boot", json!(without_boot));
+        }
+        OutcomeV6::Silent(reason) => silence(add, *reason, reason.text()),
+        OutcomeV6::Malformed(error) => silence(add, Reason::Malformed, &error.to_string()),
+        OutcomeV6::SendFailed { to, error } => {
+            add("verdict", "send-failed".into());
+            add("to", to.to_string().into());
+            add("error", error.clone().into());
+        }
+    }
 }
 
 fn silence(add: &mut impl FnMut(&str, Value), reason: Reason, text: &str) {
@@ -123,6 +149,7 @@ fn message(packet: &Packet<'_>) -> Map<String, Value> {
         "ipxe": client.ipxe.as_ref().map(|_| true),
         "ipxe_version": client.ipxe.as_ref().and_then(|ipxe| ipxe.version.clone()),
         "message": packet.options.get(code::MESSAGE).map(escaped),
+        "relay": packet.options.get(code::RELAY_INFO).map(|value| RelayInfo::parse(value).json()),
         "options": packet.options.iter().map(|(code, _)| code).collect::<Vec<u8>>(),
     });
     match fields {

@@ -2,11 +2,12 @@
 //! number of packets not shown. Bounded, so that a flood of addresses fills neither log nor memory.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::policy::Reason;
 
-use super::event::{DhcpOutcome, Event, Level, Notice};
+use super::event::{DhcpOutcome, Event, Level, Notice, OutcomeV6};
 
 /// One line per stranger and reason in this time.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -14,7 +15,14 @@ const INTERVAL: Duration = Duration::from_secs(60);
 const STRANGERS_MAX: usize = 4096;
 
 /// Who and why.
-type Key = (Option<[u8; 6]>, Reason);
+type Key = (Option<Who>, Reason);
+
+/// A stranger: a card, or a relay with everything behind it [R7].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Who {
+    Card([u8; 6]),
+    Relay([u8; 4]),
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Limit {
@@ -58,25 +66,37 @@ impl Limit {
 fn key(event: &Event) -> Option<Key> {
     let Event::Dhcp(dhcp) = event else { return None };
     let reason = match &dhcp.outcome {
+        DhcpOutcome::Silent(reason @ (Reason::UnknownRelaySubnet | Reason::UntrustedRelay)) => {
+            let giaddr = dhcp.message.get(24..28).and_then(|giaddr| giaddr.try_into().ok());
+            return Some((giaddr.map(Who::Relay), *reason));
+        }
         DhcpOutcome::Silent(reason @ Reason::UnknownMac) => *reason,
-        DhcpOutcome::V6 => Reason::Dhcpv6NotServed,
+        DhcpOutcome::V6(OutcomeV6::Silent(reason @ (Reason::Dhcpv6NotServed | Reason::UnknownMac))) => {
+            *reason
+        }
+        DhcpOutcome::V6(OutcomeV6::Malformed(_)) => Reason::Malformed,
         DhcpOutcome::Malformed(_) => Reason::Malformed,
         _ => return None,
     };
+    let v6 = matches!(dhcp.outcome, DhcpOutcome::V6(_));
     let chaddr = dhcp.message.get(28..34).and_then(|mac| mac.try_into().ok());
-    Some((if reason == Reason::UnknownMac { chaddr } else { dhcp.source_mac }, reason))
+    let card = if reason == Reason::UnknownMac && !v6 { chaddr } else { dhcp.source_mac };
+    Some((card.map(Who::Card), reason))
 }
 
-fn hidden_notice((mac, reason): Key, count: u64, crowd: bool) -> Event {
-    let who = match mac {
-        Some([a, b, c, d, e, f]) if !crowd => format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"),
-        _ => "further clients".to_owned(),
+fn hidden_notice((who, reason): Key, count: u64, crowd: bool) -> Event {
+    let (field, who) = match who {
+        Some(Who::Card([a, b, c, d, e, f])) if !crowd => {
+            ("mac", format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"))
+        }
+        Some(Who::Relay(giaddr)) if !crowd => ("giaddr", Ipv4Addr::from(giaddr).to_string()),
+        _ => ("mac", "further clients".to_owned()),
     };
     Event::Notice(Notice {
         level: Level::Info,
         name: "not-shown",
         text: format!("{count} more packets of {who} in the last minute: {reason}"),
-        fields: vec![("mac", who.clone().into()), ("reason", reason.name().into()), ("count", count.into())],
+        fields: vec![(field, who.clone().into()), ("reason", reason.name().into()), ("count", count.into())],
     })
 }
 
@@ -90,6 +110,7 @@ mod tests {
         message[32..34].copy_from_slice(&last.to_be_bytes());
         Event::Dhcp(Box::new(DhcpEvent {
             interface: "eth0".into(),
+            vlan: None,
             port: 67,
             source: ([0, 0, 0, 0], 68).into(),
             source_mac: None,

@@ -4,9 +4,8 @@ use std::fmt::Write;
 
 use crate::dhcp::catalogue::print::{quoted, until_nul};
 use crate::dhcp::{Packet, code, v6};
-use crate::policy::Reason;
 
-use super::event::{DhcpEvent, DhcpOutcome, Event, HttpEvent, TftpEvent, TftpOutcome};
+use super::event::{DhcpEvent, DhcpOutcome, Event, HttpEvent, OutcomeV6, TftpEvent, TftpOutcome};
 
 /// The line, without time stamp.
 pub(super) fn of(event: &Event) -> String {
@@ -29,11 +28,10 @@ pub(super) fn of(event: &Event) -> String {
 }
 
 fn dhcp(event: &DhcpEvent) -> String {
-    let DhcpEvent { interface, source, .. } = event;
-    if matches!(event.outcome, DhcpOutcome::V6) {
-        let seen = v6::Message::parse(&event.message)
-            .map_or_else(|error| format!("DHCPv6, {error}"), |message| message.summary());
-        return format!("{interface} {}: {seen} -> silence {}", address(source), Reason::Dhcpv6NotServed);
+    let source = &event.source;
+    let interface = interface(event);
+    if let DhcpOutcome::V6(outcome) = &event.outcome {
+        return v6(event, outcome);
     }
     let mut line = format!("{interface} {} > {}: ", address(source), event.port);
     match Packet::parse(&event.message) {
@@ -47,7 +45,10 @@ fn dhcp(event: &DhcpEvent) -> String {
     }
     line.push_str(" -> ");
     match &event.outcome {
-        DhcpOutcome::Answered(sent) => {
+        DhcpOutcome::Answered(sent) | DhcpOutcome::WouldAnswer(sent) => {
+            if matches!(event.outcome, DhcpOutcome::WouldAnswer(_)) {
+                line.push_str("would answer ");
+            }
             line.push_str(&reply(&sent.message));
             let _ = write!(line, " to {}", sent.way);
             if sent.broadcast_instead {
@@ -69,8 +70,37 @@ fn dhcp(event: &DhcpEvent) -> String {
         DhcpOutcome::SendFailed { way, error } => {
             let _ = write!(line, "NOT SENT to {way}: {error}");
         }
-        DhcpOutcome::V6 => {}
+        DhcpOutcome::V6(_) => {}
     }
+    if !event.because.is_empty() {
+        let _ = write!(line, " [{}]", event.because.join("; "));
+    }
+    line
+}
+
+/// A DHCPv6 message and its answer, both in the same words.
+fn v6(event: &DhcpEvent, outcome: &OutcomeV6) -> String {
+    let said = |bytes: &[u8]| {
+        v6::Message::parse(bytes).map_or_else(|error| format!("DHCPv6, {error}"), |message| message.summary())
+    };
+    let from = address(&event.source);
+    let mut line = format!("{} {from} > {}: {} -> ", interface(event), event.port, said(&event.message));
+    let _ = match outcome {
+        OutcomeV6::Answered { message, to, without_boot } => {
+            let answer = said(message);
+            let answer = answer.strip_prefix("DHCPv6, ").unwrap_or(&answer);
+            let _ = write!(line, "{answer} to {}", address(&(*to).into()));
+            match without_boot {
+                Some(reason) => write!(line, ", without boot file: {reason}"),
+                None => Ok(()),
+            }
+        }
+        OutcomeV6::Silent(reason) => write!(line, "silence {reason}: {}", reason.text()),
+        OutcomeV6::Malformed(error) => write!(line, "silence malformed: {error}"),
+        OutcomeV6::SendFailed { to, error } => {
+            write!(line, "NOT SENT to {}: {error}", address(&(*to).into()))
+        }
+    };
     if !event.because.is_empty() {
         let _ = write!(line, " [{}]", event.because.join("; "));
     }
@@ -80,7 +110,7 @@ fn dhcp(event: &DhcpEvent) -> String {
 /// What our reply gives.
 fn reply(message: &[u8]) -> String {
     let Ok(packet) = Packet::parse(message) else { return "reply".to_owned() };
-    let mut line = packet.message_type().map_or("reply", |message| message.name()).to_owned();
+    let mut line = packet.message_type().map_or("BOOTP reply", |message| message.name()).to_owned();
     for (label, value) in [("yiaddr", packet.yiaddr()), ("siaddr", packet.siaddr())] {
         if !value.is_unspecified() {
             let _ = write!(line, " {label} {value}");
@@ -171,6 +201,14 @@ fn who(line: &mut String, node: Option<&str>, mac: Option<String>) {
             let _ = write!(line, " {mac}");
         }
         (None, None) => {}
+    }
+}
+
+/// The interface, with its VLAN.
+fn interface(event: &DhcpEvent) -> String {
+    match event.vlan {
+        Some(vlan) => format!("{} (VLAN {vlan})", event.interface),
+        None => event.interface.to_string(),
     }
 }
 

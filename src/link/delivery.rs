@@ -2,7 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use crate::dhcp::{MessageType, Packet, Reply};
+use crate::dhcp::relay::RelayInfo;
+use crate::dhcp::{MessageType, Packet, Reply, code};
 use crate::records::Mac;
 
 /// Server port.
@@ -34,6 +35,9 @@ impl Port {
 /// Where a reply goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Delivery {
+    /// Row 1: to the relay's giaddr, port 67, from our port 67, by whatever route leads there; never to the
+    /// packet's source, which many relays rewrite [R2][R6].
+    Relay(SocketAddrV4),
     /// Row 2: back to a client that has an address, at the port it asked from.
     Unicast(SocketAddrV4),
     /// Rows 3, 5 and 6: 255.255.255.255:68 on the interface the request came in on [D2].
@@ -48,8 +52,14 @@ pub enum Delivery {
 }
 
 /// Decides where `reply` to `request` goes, first matching row wins. `source` is the request's IP source.
-/// Row 1 (relays) does not occur: relayed requests are not answered.
 pub fn delivery(request: &Packet<'_>, reply: &Reply, port: Port, source: SocketAddrV4) -> Delivery {
+    let giaddr = request.giaddr();
+    if !giaddr.is_unspecified() {
+        // RFC 8357: a relay may listen on the port that it sent from, and says so.
+        let info = request.options.get(code::RELAY_INFO).map(RelayInfo::parse).unwrap_or_default();
+        let port = if info.source_port { source.port() } else { SERVER_PORT };
+        return Delivery::Relay(SocketAddrV4::new(giaddr, port));
+    }
     if port == Port::Pxe {
         let ciaddr = request.ciaddr();
         let address = if ciaddr.is_unspecified() { *source.ip() } else { ciaddr };
@@ -75,6 +85,7 @@ pub fn delivery(request: &Packet<'_>, reply: &Reply, port: Port, source: SocketA
 impl std::fmt::Display for Delivery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Relay(to) => write!(f, "relay {to}"),
             Self::Unicast(to) => to.fmt(f),
             Self::Broadcast => f.write_str("255.255.255.255:68"),
             Self::Frame { mac, address } => write!(f, "{address}:68 at {mac}"),

@@ -2,25 +2,31 @@
 //! decided and notes it. No branch on protocol content beyond telling the ports apart.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use crate::client::Client;
-use crate::config::{InterfaceSettings, Settings, Transport};
+use crate::config::{InterfaceSettings, Mode, Settings, Transport};
 use crate::dhcp::Packet;
 use crate::journal::event::{DhcpEvent, DhcpOutcome, Sent};
-use crate::journal::{Event, Journal};
+use crate::journal::{Event, Journal, Level, Notice, findings};
+use crate::policy::servers::{Servers, Sighting};
 use crate::policy::{self, Answer, Arrival, Fact, Request, Seen, Verdict};
 use crate::world::{Current, World};
 
+use super::delayed::Delayed;
 use super::delivery::{Delivery, PXE_PORT, Port, SERVER_PORT};
+use super::dhcp_v6::{self, OwnV6};
 use super::frame::{self, Datagram};
 use super::raw::RawSocket;
+use super::router::Advertiser;
 use super::udp_dhcp::DhcpSocket;
-use super::{Interface, LinkError, Peers};
+use super::udp_v6::SocketV6;
+use super::upkeep::{self, Watch};
+use super::{Interface, LinkError, Links, Peers};
 
 const BROADCAST_MAC: [u8; 6] = [0xff; 6];
 
@@ -34,12 +40,19 @@ pub struct Listener {
     raw: Option<RawSocket>,
     dhcp: Option<DhcpSocket>,
     pxe: Option<DhcpSocket>,
+    pub(super) v6: Option<SocketV6>,
+    advertiser: Option<Advertiser>,
 }
 
 impl Listener {
     /// Opens what the transport allows. Fails when neither a raw socket nor port 67 can be had, when a
-    /// transport that was asked for by name cannot, or when port 4011 is taken. Needs a tokio runtime.
+    /// transport that was asked for by name cannot, or when port 4011 is taken and there are no raw frames
+    /// to serve it with. Needs a tokio runtime.
+    ///
+    /// Only what the mode of `settings` answers on is bound: port 67 stays another daemon's in `4011-only`, and
+    /// `observe`, which sends nothing, has nothing but its ear on the wire.
     pub fn open(settings: &InterfaceSettings, interface: Interface) -> Result<Self, LinkError> {
+        let mode = settings.mode.unwrap_or_default();
         let name = || interface.name.to_string();
         let mut costs = Vec::new();
         let raw = match settings.transport {
@@ -49,6 +62,7 @@ impl Listener {
         };
         let dhcp = match settings.transport {
             Transport::Raw => None,
+            _ if !mode.answers_on_67() => None,
             _ => Some(DhcpSocket::bind(&interface, SERVER_PORT)),
         };
         let (raw, dhcp) = match (settings.transport, raw, dhcp) {
@@ -71,10 +85,11 @@ impl Listener {
                 };
                 let udp_error = match &dhcp {
                     Some(Err(cause)) => cause.to_string(),
+                    _ if !mode.answers_on_67() => format!("not in mode {}", mode.name()),
                     _ => String::new(),
                 };
                 let (raw, dhcp) = (raw.and_then(Result::ok), dhcp.and_then(Result::ok));
-                if raw.is_none() && dhcp.is_none() {
+                if raw.is_none() && dhcp.is_none() && mode != Mode::Only4011 {
                     return Err(LinkError::NoTransport { interface: name(), raw: raw_error, udp: udp_error });
                 }
                 if raw.is_none() && settings.transport == Transport::Auto {
@@ -84,7 +99,7 @@ impl Listener {
                         interface.name
                     ));
                 }
-                if dhcp.is_none() && settings.transport == Transport::Auto {
+                if dhcp.is_none() && settings.transport == Transport::Auto && mode.answers_on_67() {
                     costs.push(format!(
                         "no UDP port 67 on {} ({udp_error}): working beside its owner by raw frames",
                         interface.name
@@ -94,13 +109,20 @@ impl Listener {
             }
         };
         // An unbound 4011 answers with an ICMP error, which aborts some ROMs (spec 6.5).
-        let pxe = DhcpSocket::bind(&interface, PXE_PORT).map_err(|cause| LinkError::Bind {
-            interface: name(),
-            port: PXE_PORT,
-            cause,
-        })?;
+        let pxe = match mode.answers().then(|| DhcpSocket::bind(&interface, PXE_PORT)).transpose() {
+            Ok(pxe) => pxe,
+            // Its owner keeps the kernel from refusing anybody, and raw frames answer beside it.
+            Err(cause) if raw.is_some() => {
+                costs.push(format!(
+                    "no UDP port 4011 on {} ({cause}): requests to it are answered by raw frames, beside its                      owner's answers if it gives any",
+                    interface.name
+                ));
+                None
+            }
+            Err(cause) => return Err(LinkError::Bind { interface: name(), port: PXE_PORT, cause }),
+        };
         if raw.is_some() {
-            for socket in dhcp.iter().chain([&pxe]) {
+            for socket in dhcp.iter().chain(&pxe) {
                 socket.close_for_receiving().map_err(|cause| LinkError::Bind {
                     interface: name(),
                     port: SERVER_PORT,
@@ -108,7 +130,9 @@ impl Listener {
                 })?;
             }
         }
-        Ok(Self { interface, costs, raw, dhcp, pxe: Some(pxe) })
+        let v6 = dhcp_v6::open(settings, &interface, raw.is_some(), &mut costs);
+        let advertiser = Advertiser::open(settings, &interface, &mut costs);
+        Ok(Self { interface, costs, raw, dhcp, pxe, v6, advertiser })
     }
 
     /// `raw+udp`, `raw` or `udp`, for the line at start-up.
@@ -122,12 +146,25 @@ impl Listener {
 
     async fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<Source> {
         if let Some(raw) = &self.raw {
-            return raw.receive(buffer).await.map(|to_us| Source::Frame { to_us });
+            // Port 67 is another daemon's: what leaves from there are its answers, else they are our own.
+            let and_sent = self.dhcp.is_none();
+            return raw.receive(buffer, and_sent).await.map(|to_us| Source::Frame { to_us });
         }
+        let mut by_v6 = Vec::new();
+        let v6 = async {
+            match &self.v6 {
+                Some(socket) => socket.receive(&mut by_v6).await,
+                None => std::future::pending().await,
+            }
+        };
         match (&self.dhcp, &self.pxe) {
             (Some(dhcp), Some(pxe)) => {
                 let mut other = Vec::new();
                 tokio::select! {
+                    from = v6 => from.map(|from| {
+                        std::mem::swap(buffer, &mut by_v6);
+                        Source::DatagramV6(from)
+                    }),
                     from = dhcp.receive(buffer) => from.map(|from| Source::Datagram(Port::Dhcp, from)),
                     from = pxe.receive(&mut other) => {
                         std::mem::swap(buffer, &mut other);
@@ -135,8 +172,31 @@ impl Listener {
                     }
                 }
             }
+            (None, Some(pxe)) => pxe.receive(buffer).await.map(|from| Source::Datagram(Port::Pxe, from)),
             _ => std::future::pending().await,
         }
+    }
+
+    /// Sends a DHCPv6 reply from its own port, else as a frame back to the card that asked.
+    pub(super) fn send_v6(
+        &self,
+        payload: &[u8],
+        own: Option<Ipv6Addr>,
+        to: SocketAddrV6,
+        asker: Option<[u8; 6]>,
+    ) -> io::Result<()> {
+        let unsupported = || io::Error::from(io::ErrorKind::Unsupported);
+        if let Some(socket) = &self.v6 {
+            return socket.send(payload, to);
+        }
+        let (Some(raw), Some(card), Some(asker), Some(own)) = (&self.raw, self.interface.mac, asker, own)
+        else {
+            return Err(unsupported());
+        };
+        let from = SocketAddrV6::new(own, policy::v6::SERVER_PORT, 0, 0);
+        let frame = frame::build_v6(card.bytes(), asker, from, to, payload)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        raw.send(&frame)
     }
 
     /// Sends a reply the way the destination table says; returns the way it really took.
@@ -147,6 +207,8 @@ impl Listener {
         delivery: Delivery,
         asker: Option<[u8; 6]>,
     ) -> io::Result<Delivery> {
+        // Relays and firewalls drop what does not come from port 67 [D3].
+        let port = if matches!(delivery, Delivery::Relay(_)) { Port::Dhcp } else { port };
         let from = SocketAddrV4::new(self.interface.address, port.number());
         let frame_to = |mac: [u8; 6], to: SocketAddrV4| -> io::Result<()> {
             let (Some(raw), Some(own)) = (&self.raw, self.interface.mac) else {
@@ -174,8 +236,9 @@ impl Listener {
                 }
                 Ok(Delivery::Broadcast)
             }
-            Delivery::Unicast(to) => {
-                // No socket, or no route to a client of another subnet on this wire: back to the card that asked.
+            Delivery::Unicast(to) | Delivery::Relay(to) => {
+                // No socket, or no route to a client or relay of another subnet: back to the card that the
+                // request came from, which knows the way.
                 let sent = socket.map(|socket| socket.send(payload, to));
                 match (sent, asker) {
                     (Some(Ok(())), _) => {}
@@ -193,28 +256,38 @@ impl Listener {
 enum Source {
     Frame { to_us: bool },
     Datagram(Port, SocketAddrV4),
+    DatagramV6(SocketAddrV6),
 }
 
-/// Serves until `stop` turns true or an interface fails.
+/// Serves until `stop` turns true or a socket fails for no reason that can pass. Interfaces may come and go
+/// and change meanwhile; `links` is kept true.
 pub async fn serve(
-    listeners: Vec<Listener>,
+    listeners: Vec<(InterfaceSettings, Listener)>,
+    links: Links,
     current: Current,
     peers: Peers,
     journal: Journal,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), LinkError> {
     let seen = Arc::new(Mutex::new(Seen::default()));
+    let servers = Arc::new(Mutex::new(Servers::default()));
     let mut tasks = tokio::task::JoinSet::new();
-    for listener in listeners {
-        let shell = Shell {
+    for (settings, listener) in listeners {
+        let (current, peers, seen, start) = (current.clone(), peers.clone(), Arc::clone(&seen), now());
+        let servers = Arc::clone(&servers);
+        let shell_journal = journal.clone();
+        let shell = move |listener| Shell {
             listener,
             current: current.clone(),
             peers: peers.clone(),
-            journal: journal.clone(),
+            journal: shell_journal.clone(),
             seen: Arc::clone(&seen),
-            start: now(),
+            servers: Arc::clone(&servers),
+            start,
+            own_v6: Mutex::default(),
+            delayed: Delayed::default(),
         };
-        tasks.spawn(shell.run());
+        tasks.spawn(upkeep::keep(listener, settings, links.clone(), journal.clone(), shell));
     }
     tokio::select! {
         ended = tasks.join_next() => match ended {
@@ -225,32 +298,75 @@ pub async fn serve(
     }
 }
 
-struct Shell {
-    listener: Listener,
-    current: Current,
-    peers: Peers,
-    journal: Journal,
+pub(super) struct Shell {
+    pub(super) listener: Listener,
+    pub(super) current: Current,
+    pub(super) peers: Peers,
+    pub(super) journal: Journal,
     seen: Arc<Mutex<Seen>>,
+    servers: Arc<Mutex<Servers>>,
     start: Instant,
+    pub(super) own_v6: Mutex<OwnV6>,
+    delayed: Delayed<Pending>,
+}
+
+/// An answer that waits.
+struct Pending {
+    answer: Box<Answer>,
+    port: Port,
+    asker: Option<[u8; 6]>,
+    /// Makes the event once it is known what came of it.
+    event: Box<dyn FnOnce(DhcpOutcome) -> DhcpEvent + Send>,
+}
+
+/// Returns at `due`, never where nothing is.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 #[allow(clippy::disallowed_methods, reason = "link/ is the edge: the clock is read here")]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }
 
 impl Shell {
-    async fn run(self) -> LinkError {
+    /// Serves until the interface is not any longer what its sockets were opened for.
+    pub(super) async fn run(mut self, watch: &Watch) -> io::Result<()> {
+        let interface = self.listener.interface.clone();
         let mut buffer = Vec::new();
+        let advertiser = self.listener.advertiser.take();
+        let advertising = async {
+            match &advertiser {
+                Some(advertiser) => advertiser.run().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(advertising);
         loop {
-            let source = match self.listener.receive(&mut buffer).await {
-                Ok(source) => source,
-                Err(cause) => {
-                    return LinkError::Gone { interface: self.listener.interface.name.to_string(), cause };
-                }
+            let due = self.delayed.next();
+            let source = tokio::select! {
+                source = self.listener.receive(&mut buffer) => Some(source?),
+                () = until(due) => None,
+                error = &mut advertising => return Err(error),
+                moved = watch.until_moved(&interface) => return moved,
             };
+            // No answer names an address that is not ours any more; whoever asked now will ask again.
+            if watch.moved(&interface) {
+                return Ok(());
+            }
+            let Some(source) = source else {
+                while let Some(pending) = self.delayed.take(now()) {
+                    self.send(pending);
+                }
+                continue;
+            };
+            self.say_dropped();
             match source {
                 Source::Datagram(port, from) => self.message(&buffer, port, from, None),
+                Source::DatagramV6(from) => self.message_v6(&buffer, from, None, None),
                 Source::Frame { to_us } => match frame::strip(&buffer) {
                     Some(Datagram::V4 { source_mac, source, destination, payload }) => {
                         let reply = destination.port() == super::delivery::CLIENT_PORT;
@@ -259,14 +375,26 @@ impl Shell {
                             self.message(payload, port, source, Some(source_mac));
                         }
                     }
-                    Some(Datagram::V6 { source_mac, source, payload }) => {
-                        let from = SocketAddr::new(source.into(), 546);
-                        self.note(from, Port::Dhcp, Some(source_mac), payload, DhcpOutcome::V6);
+                    Some(Datagram::V6 { source_mac, source, destination, payload }) if to_us => {
+                        self.message_v6(payload, source, Some(*destination.ip()), Some(source_mac));
                     }
-                    None => {}
+                    Some(Datagram::V6 { .. }) | None => {}
                 },
             }
         }
+    }
+
+    /// Says how many packets came faster than they were taken, rate-limited.
+    fn say_dropped(&self) {
+        let Some(raw) = &self.listener.raw else { return };
+        let Some(count) = raw.dropped(now()) else { return };
+        let name = &self.listener.interface.name;
+        self.journal.note(Event::Notice(Notice {
+            level: Level::Warn,
+            name: "dropped",
+            text: format!("{name}: {count} packets came faster than they could be taken and were not seen"),
+            fields: vec![("interface", name.to_string().into()), ("count", count.into())],
+        }));
     }
 
     fn is_for_us(&self, destination: Ipv4Addr) -> bool {
@@ -278,7 +406,7 @@ impl Shell {
     }
 
     /// One DHCPv4 message: decided, sent, noted.
-    fn message(&self, payload: &[u8], port: Port, source: SocketAddrV4, asker: Option<[u8; 6]>) {
+    fn message(&mut self, payload: &[u8], port: Port, source: SocketAddrV4, asker: Option<[u8; 6]>) {
         let packet = match Packet::parse(payload) {
             Ok(packet) => packet,
             Err(error) => {
@@ -302,24 +430,65 @@ impl Shell {
             }
             decision
         };
-        let outcome = match decision.verdict {
-            Verdict::Silence(reason) => DhcpOutcome::Silent(reason),
-            Verdict::Answer(answer) => self.answer(*answer, port, asker),
+        let planned = match &decision.verdict {
+            Verdict::Answer(answer) => Some(answer.reply.encode(answer.limit).bytes),
+            _ => None,
         };
-        self.journal.note(Event::Dhcp(Box::new(DhcpEvent {
-            interface: Arc::clone(&self.listener.interface.name),
+        let sighting = Sighting {
+            request,
+            own_mac: self.listener.interface.mac.map(|mac| mac.bytes()),
+            source_mac: asker,
+            answer: planned.as_deref(),
+            world: &world,
+        };
+        let observation =
+            self.servers.lock().unwrap_or_else(PoisonError::into_inner).observe(&sighting, elapsed);
+        let mut because = decision.because;
+        because.extend(observation.step);
+        let interface = Arc::clone(&self.listener.interface.name);
+        let vlan = self.listener.interface.vlan;
+        let message = payload.to_vec();
+        let event = move |outcome| DhcpEvent {
+            interface,
+            vlan,
             port: port.number(),
             source: source.into(),
             source_mac: asker,
-            message: payload.to_vec(),
+            message,
             outcome,
             node: decision.node.map(|node| node.label()),
-            because: decision.because,
-        })));
+            because,
+        };
+        match decision.verdict {
+            Verdict::Silence(reason) => {
+                self.journal.note(Event::Dhcp(Box::new(event(DhcpOutcome::Silent(reason)))));
+            }
+            Verdict::WouldAnswer(answer) => {
+                self.journal.note(Event::Dhcp(Box::new(event(DhcpOutcome::WouldAnswer(unsent(&answer))))));
+            }
+            Verdict::Answer(answer) => {
+                let delay = answer.delay;
+                let pending = Pending { answer, port, asker, event: Box::new(event) };
+                if delay.is_zero() {
+                    self.send(pending);
+                } else if let Err(pending) = self.delayed.push(now() + delay, pending) {
+                    self.send(pending);
+                }
+            }
+        }
+        for finding in observation.findings {
+            self.journal.note(findings::event(finding));
+        }
+    }
+
+    /// Sends an answer and notes what came of it.
+    fn send(&self, pending: Pending) {
+        let outcome = self.answer(*pending.answer, pending.port, pending.asker);
+        self.journal.note(Event::Dhcp(Box::new((pending.event)(outcome))));
     }
 
     fn answer(&self, answer: Answer, port: Port, asker: Option<[u8; 6]>) -> DhcpOutcome {
-        let Answer { reply, limit, delivery, without_boot } = answer;
+        let Answer { reply, limit, delivery, without_boot, delay: _ } = answer;
         let encoded = reply.encode(limit);
         match self.listener.send(&encoded.bytes, port, delivery, asker) {
             Ok(way) => DhcpOutcome::Answered(Sent {
@@ -343,6 +512,7 @@ impl Shell {
     ) {
         self.journal.note(Event::Dhcp(Box::new(DhcpEvent {
             interface: Arc::clone(&self.listener.interface.name),
+            vlan: self.listener.interface.vlan,
             port: port.number(),
             source,
             source_mac: asker,
@@ -366,6 +536,18 @@ impl Shell {
             port,
             source,
         }
+    }
+}
+
+/// What would have been sent.
+fn unsent(answer: &Answer) -> Sent {
+    let encoded = answer.reply.encode(answer.limit);
+    Sent {
+        message: encoded.bytes,
+        way: answer.delivery,
+        broadcast_instead: false,
+        dropped: encoded.dropped,
+        without_boot: answer.without_boot,
     }
 }
 

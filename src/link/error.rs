@@ -29,8 +29,10 @@ pub enum LinkError {
     Raw { interface: String, cause: String },
     #[error("cannot bind UDP port {port} on {interface}: {cause}{}", advice(*port, cause))]
     Bind { interface: String, port: u16, cause: io::Error },
-    #[error("interface {interface} went away: {cause}")]
+    #[error("cannot receive on interface {interface}: {cause}")]
     Gone { interface: String, cause: io::Error },
+    #[error("cannot hear of changed interfaces from the kernel (netlink): {cause}")]
+    Watch { cause: io::Error },
 }
 
 fn advice(port: u16, cause: &io::Error) -> String {

@@ -1,6 +1,6 @@
 //! Ethernet, IPv4 and UDP around a DHCP message: built with valid checksums [D1], stripped leniently [D7].
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4, SocketAddrV6};
 
 use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
 
@@ -22,8 +22,10 @@ pub enum Datagram<'a> {
     V6 {
         /// Link-layer source.
         source_mac: [u8; 6],
-        /// IP source.
-        source: Ipv6Addr,
+        /// IP source and port; the scope is not filled in.
+        source: SocketAddrV6,
+        /// IP destination and port.
+        destination: SocketAddrV6,
         /// UDP payload.
         payload: &'a [u8],
     },
@@ -41,9 +43,12 @@ pub fn strip(frame: &[u8]) -> Option<Datagram<'_>> {
             destination: SocketAddrV4::new(ip.header().destination_addr(), udp.destination_port()),
             payload: udp.payload(),
         }),
-        NetSlice::Ipv6(ip) => {
-            Some(Datagram::V6 { source_mac, source: ip.header().source_addr(), payload: udp.payload() })
-        }
+        NetSlice::Ipv6(ip) => Some(Datagram::V6 {
+            source_mac,
+            source: SocketAddrV6::new(ip.header().source_addr(), udp.source_port(), 0, 0),
+            destination: SocketAddrV6::new(ip.header().destination_addr(), udp.destination_port(), 0, 0),
+            payload: udp.payload(),
+        }),
         NetSlice::Arp(_) => None,
     }
 }
@@ -64,6 +69,22 @@ pub fn build(
     builder.write(&mut frame, payload).ok()?;
     // etherparse sets "don't fragment"; DF stays clear towards ROMs [D1].
     clear_dont_fragment(&mut frame);
+    Some(frame)
+}
+
+/// The same over IPv6.
+pub fn build_v6(
+    source_mac: [u8; 6],
+    destination_mac: [u8; 6],
+    source: SocketAddrV6,
+    destination: SocketAddrV6,
+    payload: &[u8],
+) -> Option<Vec<u8>> {
+    let builder = PacketBuilder::ethernet2(source_mac, destination_mac)
+        .ipv6(source.ip().octets(), destination.ip().octets(), 64)
+        .udp(source.port(), destination.port());
+    let mut frame = Vec::with_capacity(builder.size(payload.len()));
+    builder.write(&mut frame, payload).ok()?;
     Some(frame)
 }
 
@@ -113,6 +134,31 @@ mod tests {
         assert_eq!((frame[20] & 0x40, frame[22]), (0, 64));
         let Some(Datagram::V4 { source: from, destination, payload, .. }) = strip(&frame) else { panic!() };
         assert_eq!((from, destination, payload), (source, BROADCAST, &[7; 301][..]));
+    }
+
+    #[test]
+    fn a_frame_over_ipv6_reads_back_with_a_valid_checksum() {
+        let address = |last| SocketAddrV6::new([0xfe80, 0, 0, 0, 0, 0, 0, last].into(), 547, 0, 0);
+        let frame = build_v6([2; 6], [4; 6], address(1), address(2), &[7; 99]).unwrap();
+        let mut pseudo = frame[22..54].to_vec();
+        pseudo.extend_from_slice(&[0, 17]);
+        pseudo.extend_from_slice(&(frame.len() as u16 - 54).to_be_bytes());
+        pseudo.extend_from_slice(&frame[54..]);
+        assert_eq!(checksum(&pseudo), 0, "UDP");
+        let Some(Datagram::V6 { source, destination, payload, .. }) = strip(&frame) else { panic!() };
+        assert_eq!((source, destination, payload), (address(1), address(2), &[7; 99][..]));
+    }
+
+    /// [D7]: virtual peers hand over frames whose checksums are still to be done.
+    #[test]
+    fn a_frame_with_unfinished_checksums_is_read() {
+        let source = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 1), 67);
+        let mut frame = build([2; 6], [0xff; 6], source, BROADCAST, &[7; 301]).unwrap();
+        for at in [24, 40] {
+            frame[at] ^= 0xff;
+        }
+        let Some(Datagram::V4 { payload, .. }) = strip(&frame) else { panic!("dropped") };
+        assert_eq!(payload, &[7; 301][..]);
     }
 
     proptest::proptest! {

@@ -1,6 +1,6 @@
 //! The machine's network interfaces as the kernel names them now.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use ipnet::Ipv4Net;
@@ -8,7 +8,7 @@ use ipnet::Ipv4Net;
 use crate::config::InterfaceSettings;
 use crate::records::Mac;
 
-use super::LinkError;
+use super::{LinkError, netlink};
 
 /// One interface that is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +25,12 @@ pub struct Interface {
     pub network: Ipv4Net,
     /// All IPv4 addresses of the interface.
     pub addresses: Vec<Ipv4Addr>,
+    /// Its IPv6 addresses for boot files, link-local ones left out; none where DHCPv6 is not served.
+    pub v6: Vec<Ipv6Addr>,
     /// Largest packet, bytes.
     pub mtu: u16,
+    /// The VLAN that it carries, when it is an 802.1Q device [D5].
+    pub vlan: Option<u16>,
 }
 
 impl Interface {
@@ -64,6 +68,7 @@ impl Interface {
                 Some(address) => LinkError::NotItsAddress { interface: name.clone(), address },
             });
         };
+        let facts = netlink::link(found.index);
         let mac = found.mac.and_then(|mac| Mac::new(mac.octets()).ok());
         Ok(Self {
             name: name.as_str().into(),
@@ -72,14 +77,61 @@ impl Interface {
             address: own.addr(),
             network: own.trunc(),
             addresses: networks.iter().map(Ipv4Net::addr).collect(),
-            mtu: mtu(name),
+            v6: if settings.v6.serves() { global_v6(found) } else { Vec::new() },
+            // 1500 where the kernel does not say.
+            mtu: facts.map_or(1500, |facts| facts.mtu.min(u32::from(u16::MAX)) as u16),
+            vlan: facts.and_then(|facts| facts.vlan),
         })
+    }
+
+    /// Whether `address` is one of this machine's. That of an interface without any can be another machine's [D6].
+    pub fn has_its_address(&self) -> bool {
+        let here = |address| self.addresses.contains(&address);
+        here(self.address)
+            || pnet::datalink::interfaces()
+                .iter()
+                .any(|other| other.ips.iter().any(|ip| ip.ip() == IpAddr::V4(self.address)))
+    }
+
+    /// `eth0.10 (VLAN 10)`, and for every other interface its name.
+    pub fn label(&self) -> String {
+        match self.vlan {
+            Some(vlan) => format!("{} (VLAN {vlan})", self.name),
+            None => self.name.to_string(),
+        }
+    }
+
+    /// What is different in `now`, in words.
+    pub fn difference(&self, now: &Self) -> String {
+        let mut words = Vec::new();
+        if self.address != now.address || self.network != now.network {
+            let prefix =
+                |interface: &Self| format!("{}/{}", interface.address, interface.network.prefix_len());
+            words.push(format!("address {} is now {}", prefix(self), prefix(now)));
+        } else if self.addresses != now.addresses {
+            words.push("its other addresses changed".to_owned());
+        }
+        if self.mac != now.mac {
+            let mac =
+                |interface: &Self| interface.mac.map_or_else(|| "none".to_owned(), |mac| mac.to_string());
+            words.push(format!("MAC {} is now {}", mac(self), mac(now)));
+        }
+        if self.mtu != now.mtu {
+            words.push(format!("MTU {} is now {}", self.mtu, now.mtu));
+        }
+        if self.index != now.index {
+            words.push("it was made anew".to_owned());
+        }
+        words.join(", ")
     }
 }
 
-/// MTU of an interface, 1500 where the kernel does not say.
-#[allow(clippy::disallowed_methods, reason = "link/ is the edge")]
-fn mtu(name: &str) -> u16 {
-    let text = std::fs::read_to_string(format!("/sys/class/net/{name}/mtu")).unwrap_or_default();
-    text.trim().parse::<u32>().map_or(1500, |mtu| mtu.min(u32::from(u16::MAX)) as u16)
+/// Addresses that a client elsewhere on the link can use in a URL: a link-local one needs a scope, which is the
+/// client's own affair.
+fn global_v6(interface: &pnet::datalink::NetworkInterface) -> Vec<Ipv6Addr> {
+    let addresses = interface.ips.iter().filter_map(|ip| match ip.ip() {
+        IpAddr::V6(v6) => Some(v6),
+        IpAddr::V4(_) => None,
+    });
+    addresses.filter(|v6| !v6.is_unicast_link_local() && !v6.is_loopback()).collect()
 }

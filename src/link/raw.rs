@@ -3,8 +3,10 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use nix::sys::socket::{LinkAddr, MsgFlags, recvmsg};
+use nix::sys::socket::{ControlMessageOwned, LinkAddr, MsgFlags, recvmsg, setsockopt, sockopt};
 use pnet::datalink::{self, Config};
 use socket2::{Domain, SockFilter, Socket, Type};
 use tokio::io::Interest;
@@ -21,12 +23,27 @@ const PACKET_OTHERHOST: u8 = 3;
 /// Longest frame kept; no DHCP client sends more (dhcp::packet::MAX_LEN plus headers).
 const FRAME_MAX: usize = 4096 + 64;
 
+/// Drops are told at most this often.
+const DROPS_TOLD: Duration = Duration::from_secs(10);
+
 /// A raw socket on one interface.
 #[derive(Debug)]
 pub struct RawSocket {
+    drops: Mutex<Drops>,
     /// The descriptor of a packet socket: tokio asks nothing of a `UdpSocket` but that it can be polled.
     poll: UdpSocket,
     socket: Socket,
+}
+
+/// Frames that the kernel threw away because the buffer was full.
+#[derive(Clone, Copy, Debug, Default)]
+struct Drops {
+    /// All of them, as the kernel counts; wraps.
+    counted: u32,
+    /// Those that were told.
+    told: u32,
+    /// When that was.
+    at: Option<Instant>,
 }
 
 impl RawSocket {
@@ -35,8 +52,12 @@ impl RawSocket {
         // Protocol 0 receives nothing until `bind`, so no frame passes before the filter stands.
         let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
         socket.attach_filter(&filter())?;
-        // Failing leaves the kernel's default, which is smaller but works.
-        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+        // Beyond the system's limit only with CAP_NET_ADMIN; failing leaves less, which works.
+        if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+            let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+        }
+        // Without it drops are not counted, and nothing else is lost.
+        let _ = setsockopt(&socket, sockopt::RxqOvfl, &1);
         let found = datalink::interfaces().into_iter().find(|found| found.index == interface.index);
         let found = found.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         let clone = socket.try_clone()?;
@@ -46,31 +67,52 @@ impl RawSocket {
         drop(datalink::channel(&found, config)?);
         socket.set_nonblocking(true)?;
         let poll = UdpSocket::from_std(OwnedFd::from(socket.try_clone()?).into())?;
-        Ok(Self { poll, socket })
+        Ok(Self { poll, socket, drops: Mutex::default() })
     }
 
     /// Waits for the next frame that came from outside and copies it into `buffer`. True when it was meant
     /// for this machine; another's is seen only while somebody else holds the card in promiscuous mode.
-    pub async fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<bool> {
+    ///
+    /// `and_sent`: frames that other sockets of this machine send are shown too, as not meant for us. What this
+    /// socket sends is never shown.
+    pub async fn receive(&self, buffer: &mut Vec<u8>, and_sent: bool) -> io::Result<bool> {
         loop {
             buffer.resize(FRAME_MAX, 0);
             let read = || {
                 let mut parts = [io::IoSliceMut::new(buffer)];
+                let mut space = nix::cmsg_space!(u32);
+                let flags = MsgFlags::empty();
                 let message =
-                    recvmsg::<LinkAddr>(self.socket.as_raw_fd(), &mut parts, None, MsgFlags::empty())?;
+                    recvmsg::<LinkAddr>(self.socket.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
+                for control in message.cmsgs()? {
+                    if let ControlMessageOwned::RxqOvfl(count) = control {
+                        self.drops.lock().unwrap_or_else(PoisonError::into_inner).counted = count;
+                    }
+                }
                 Ok((message.bytes, message.address.map_or(0, |from| from.pkttype())))
             };
             match self.poll.async_io(Interest::READABLE, read).await {
                 // Our own frame (loop guard, spec 6.5): the next one.
-                Ok((_, PACKET_OUTGOING)) => {}
+                Ok((_, PACKET_OUTGOING)) if !and_sent => {}
                 Ok((length, kind)) => {
                     buffer.truncate(length);
-                    return Ok(kind != PACKET_OTHERHOST);
+                    return Ok(kind != PACKET_OTHERHOST && kind != PACKET_OUTGOING);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// How many frames were lost since this was last told; `None` when none were, or it was told just now.
+    pub fn dropped(&self, now: Instant) -> Option<u32> {
+        let mut drops = self.drops.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = drops.counted.wrapping_sub(drops.told);
+        if count == 0 || drops.at.is_some_and(|at| now.duration_since(at) < DROPS_TOLD) {
+            return None;
+        }
+        *drops = Drops { told: drops.counted, at: Some(now), ..*drops };
+        Some(count)
     }
 
     /// Sends one frame.
@@ -82,7 +124,7 @@ impl RawSocket {
 /// Classic BPF: untagged IPv4 UDP to 67, 68 or 4011, unfragmented; IPv6 UDP to 547.
 ///
 /// Frames of VLANs above this interface pass here too, with their tag moved aside; they belong to the VLAN's
-/// own interface [D5].
+/// own interface [D5]. A tag of VLAN 0 is only a priority, and the frame is untagged.
 fn filter() -> Vec<SockFilter> {
     const LOAD_BYTE: u16 = 0x30;
     const LOAD_HALF: u16 = 0x28;
@@ -93,10 +135,14 @@ fn filter() -> Vec<SockFilter> {
     const RETURN: u16 = 0x06;
     /// SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT
     const VLAN_TAG_PRESENT: u32 = 0xffff_f000 + 48;
+    /// SKF_AD_OFF + SKF_AD_VLAN_TAG
+    const VLAN_TAG: u32 = 0xffff_f000 + 44;
     let op = SockFilter::new;
     vec![
         op(LOAD_BYTE, 0, 0, VLAN_TAG_PRESENT),
-        op(JUMP_EQUAL, 0, 17, 0),
+        op(JUMP_EQUAL, 2, 0, 0),
+        op(LOAD_HALF, 0, 0, VLAN_TAG),
+        op(JUMP_SET, 17, 0, 0x0fff),
         op(LOAD_HALF, 0, 0, 12),
         op(JUMP_EQUAL, 0, 9, 0x0800),
         op(LOAD_BYTE, 0, 0, 23),

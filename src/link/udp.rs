@@ -5,7 +5,7 @@
 //! serve other interfaces.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use nix::libc;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, getsockopt, recvmsg, sendmsg, setsockopt,
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, getsockopt, recvmsg, sendmsg, setsockopt,
     sockopt,
 };
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// Receive buffer of a request socket, bytes: the first second of a boot storm, while each small request
 /// costs the kernel about 800 bytes of it.
@@ -40,6 +40,30 @@ mod option {
         libc::IP_MTU_DISCOVER,
         libc::c_int
     );
+    sockopt_impl!(
+        /// The same for IPv6 (`IPV6_MTU_DISCOVER`).
+        MtuDiscoverV6,
+        SetOnly,
+        libc::IPPROTO_IPV6,
+        libc::IPV6_MTU_DISCOVER,
+        libc::c_int
+    );
+}
+
+/// Which addresses a request socket hears on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// The family of an address.
+    pub fn of(address: IpAddr) -> Self {
+        if address.is_ipv6() { Self::V6 } else { Self::V4 }
+    }
 }
 
 /// A socket could not be opened.
@@ -99,16 +123,16 @@ pub struct Arrival {
     /// Its length, bytes.
     pub length: usize,
     /// Who sent it.
-    pub peer: SocketAddrV4,
+    pub peer: SocketAddr,
     /// Our address it was sent to; `None` for broadcast and multicast.
-    pub destination: Option<Ipv4Addr>,
+    pub destination: Option<IpAddr>,
 }
 
 impl RequestSocket {
-    /// Listens on `port` of `interface`, on all its addresses.
-    pub fn bind(interface: &str, port: u16) -> Result<Self, UdpError> {
+    /// Listens on `port` of `interface`, on all its addresses of one family.
+    pub fn bind(interface: &str, port: u16, family: Family) -> Result<Self, UdpError> {
         let name = || interface.to_owned();
-        Self::open(interface, port).map_err(|cause| {
+        Self::open(interface, port, family).map_err(|cause| {
             match Errno::from_raw(cause.raw_os_error().unwrap_or(0)) {
                 Errno::EADDRINUSE => UdpError::PortInUse { interface: name(), port },
                 Errno::EACCES | Errno::EPERM => UdpError::NotAllowed { interface: name(), port },
@@ -118,58 +142,93 @@ impl RequestSocket {
         })
     }
 
-    fn open(interface: &str, port: u16) -> io::Result<Self> {
-        let socket = device_socket(interface)?;
+    fn open(interface: &str, port: u16, family: Family) -> io::Result<Self> {
+        let socket = device_socket(interface, family)?;
         // Beyond the system's limit only with CAP_NET_ADMIN; less is no reason to fail.
         if setsockopt(&socket, sockopt::RcvBufForce, &REQUEST_BUFFER).is_err() {
             socket.set_recv_buffer_size(REQUEST_BUFFER)?;
         }
-        setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
-        socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
+        let any: IpAddr = match family {
+            Family::V4 => {
+                setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+                Ipv4Addr::UNSPECIFIED.into()
+            }
+            Family::V6 => {
+                setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+                Ipv6Addr::UNSPECIFIED.into()
+            }
+        };
+        socket.bind(&SocketAddr::from((any, port)).into())?;
         Ok(Self { socket: socket.into() })
+    }
+
+    /// Whether its interface is still there. One that was made anew under the same name is another.
+    pub fn is_attached(&self) -> bool {
+        SockRef::from(&self.socket).device().is_ok_and(|device| device.is_some())
     }
 
     /// Takes one datagram into `buffer`; `None` when there is none now.
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Arrival>> {
-        let mut space = nix::cmsg_space!(libc::in_pktinfo);
+        let mut space = nix::cmsg_space!(libc::in6_pktinfo);
         let mut slices = [IoSliceMut::new(buffer)];
         let fd = self.socket.as_raw_fd();
-        let message = match recvmsg::<SockaddrIn>(fd, &mut slices, Some(&mut space), MsgFlags::MSG_DONTWAIT) {
-            Ok(message) => message,
-            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let info = message.cmsgs()?.find_map(|cmsg| match cmsg {
-            ControlMessageOwned::Ipv4PacketInfo(info) => Some(info),
+        let message =
+            match recvmsg::<SockaddrStorage>(fd, &mut slices, Some(&mut space), MsgFlags::MSG_DONTWAIT) {
+                Ok(message) => message,
+                Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+        let v4 = |raw: libc::in_addr| Ipv4Addr::from(u32::from_be(raw.s_addr));
+        let destination = message.cmsgs()?.find_map(|cmsg| match cmsg {
+            // The kernel's idea of "our address for this packet" is the destination itself, unless that was a
+            // group or broadcast address.
+            ControlMessageOwned::Ipv4PacketInfo(info) => {
+                let destination = v4(info.ipi_addr);
+                Some((destination == v4(info.ipi_spec_dst)).then_some(IpAddr::V4(destination)))
+            }
+            ControlMessageOwned::Ipv6PacketInfo(info) => {
+                let destination = Ipv6Addr::from(info.ipi6_addr.s6_addr);
+                Some((!destination.is_multicast()).then_some(IpAddr::V6(destination)))
+            }
             _ => None,
         });
-        let (Some(from), Some(info)) = (message.address, info) else {
+        let peer = message.address.and_then(|from| {
+            let v4 = || from.as_sockaddr_in().map(|from| SocketAddr::V4((*from).into()));
+            v4().or_else(|| from.as_sockaddr_in6().map(|from| SocketAddr::V6((*from).into())))
+        });
+        let (Some(peer), Some(destination)) = (peer, destination) else {
             return Err(io::Error::other("the kernel told no address of a datagram"));
         };
-        let address = |raw: libc::in_addr| Ipv4Addr::from(u32::from_be(raw.s_addr));
-        // The kernel's idea of "our address for this packet" is the destination itself, unless that was a
-        // group or broadcast address.
-        let destination = address(info.ipi_addr);
-        Ok(Some(Arrival {
-            length: message.bytes,
-            peer: from.into(),
-            destination: (destination == address(info.ipi_spec_dst)).then_some(destination),
-        }))
+        Ok(Some(Arrival { length: message.bytes, peer, destination }))
     }
 
     /// Sends a datagram to `peer` from our address `source`.
-    pub fn send(&self, bytes: &[u8], source: Ipv4Addr, peer: SocketAddrV4) -> io::Result<()> {
-        let info = libc::in_pktinfo {
-            ipi_ifindex: 0, // the socket is bound to its interface
-            ipi_spec_dst: libc::in_addr { s_addr: u32::from(source).to_be() },
-            ipi_addr: libc::in_addr { s_addr: 0 },
+    pub fn send(&self, bytes: &[u8], source: IpAddr, peer: SocketAddr) -> io::Result<()> {
+        // The interface is not named: the socket is bound to it.
+        let (v4, v6);
+        let control = match source {
+            IpAddr::V4(source) => {
+                v4 = libc::in_pktinfo {
+                    ipi_ifindex: 0,
+                    ipi_spec_dst: libc::in_addr { s_addr: u32::from(source).to_be() },
+                    ipi_addr: libc::in_addr { s_addr: 0 },
+                };
+                ControlMessage::Ipv4PacketInfo(&v4)
+            }
+            IpAddr::V6(source) => {
+                v6 = libc::in6_pktinfo {
+                    ipi6_addr: libc::in6_addr { s6_addr: source.octets() },
+                    ipi6_ifindex: 0,
+                };
+                ControlMessage::Ipv6PacketInfo(&v6)
+            }
         };
         sendmsg(
             self.socket.as_raw_fd(),
             &[IoSlice::new(bytes)],
-            &[ControlMessage::Ipv4PacketInfo(&info)],
+            &[control],
             MsgFlags::MSG_DONTWAIT,
-            Some(&SockaddrIn::from(peer)),
+            Some(&SockaddrStorage::from(peer)),
         )?;
         Ok(())
     }
@@ -186,18 +245,22 @@ pub struct TransferSocket {
 
 impl TransferSocket {
     /// Opens a socket on `interface` with our address `local`, a free port, and `peer` at the other end.
-    pub fn open(interface: &str, local: Ipv4Addr, peer: SocketAddrV4) -> io::Result<Self> {
-        let socket = device_socket(interface)?;
+    pub fn open(interface: &str, local: IpAddr, peer: SocketAddr) -> io::Result<Self> {
+        let socket = device_socket(interface, Family::of(local))?;
         // Don't-Fragment stays off: a path with a smaller MTU is the network's to handle, blocks are cut to
         // our own interface before.
-        setsockopt(&socket, option::MtuDiscover, &libc::IP_PMTUDISC_DONT)?;
+        match local {
+            IpAddr::V4(_) => setsockopt(&socket, option::MtuDiscover, &libc::IP_PMTUDISC_DONT)?,
+            IpAddr::V6(_) => setsockopt(&socket, option::MtuDiscoverV6, &libc::IPV6_PMTUDISC_DONT)?,
+        }
         socket.bind(&SocketAddr::from((local, 0)).into())?;
-        socket.connect(&SocketAddr::V4(peer).into())?;
+        socket.connect(&peer.into())?;
         Ok(Self { socket: socket.into(), segments: true })
     }
 
     /// MTU of the route to the peer, bytes.
     pub fn path_mtu(&self) -> Option<u32> {
+        // Read for IPv4 only; over IPv6 the link's MTU holds, and routers fragment nothing.
         getsockopt(&self.socket, sockopt::IpMtu).ok().and_then(|mtu| u32::try_from(mtu).ok())
     }
 
@@ -271,8 +334,16 @@ impl TransferSocket {
     }
 }
 
-fn device_socket(interface: &str) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
+fn device_socket(interface: &str, family: Family) -> io::Result<Socket> {
+    let domain = match family {
+        Family::V4 => Domain::IPV4,
+        Family::V6 => Domain::IPV6,
+    };
+    let socket = Socket::new(domain, Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
+    if family == Family::V6 {
+        // IPv4 has a socket of its own on the same port.
+        socket.set_only_v6(true)?;
+    }
     socket.bind_device(Some(interface.as_bytes()))?;
     Ok(socket)
 }
@@ -299,7 +370,7 @@ pub struct Readiness {
     alarm: Arc<EventFd>,
 }
 
-/// Ends a wait from another thread, when it is dropped.
+/// Ends a wait from another thread, when it is rung and when it is dropped.
 #[derive(Debug)]
 pub struct Alarm(Arc<EventFd>);
 
@@ -308,7 +379,7 @@ pub struct Alarm(Arc<EventFd>);
 pub enum Woken {
     /// Sockets can be read, or the time is over.
     Work,
-    /// The [`Alarm`] was dropped.
+    /// The [`Alarm`] was rung or dropped.
     Alarm,
 }
 
@@ -350,14 +421,27 @@ impl Readiness {
         };
         tokens.clear();
         tokens.extend(events[..count].iter().map(EpollEvent::data));
-        Ok(if tokens.contains(&ALARM) { Woken::Alarm } else { Woken::Work })
+        if tokens.contains(&ALARM) {
+            // Silenced until it rings again; reading fails only when it is silent already.
+            let _ = self.alarm.read();
+            tokens.retain(|token| *token != ALARM);
+            return Ok(Woken::Alarm);
+        }
+        Ok(Woken::Work)
+    }
+}
+
+impl Alarm {
+    /// Ends the wait of now, or the next one.
+    pub fn ring(&self) {
+        // Fails only when the counter is full, and then it rings anyway.
+        let _ = self.0.write(1);
     }
 }
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        // Fails only when the counter is full, and then it rings anyway.
-        let _ = self.0.write(1);
+        self.ring();
     }
 }
 

@@ -5,12 +5,20 @@
 
 pub mod decide;
 mod fields;
+mod inform;
+mod menu;
+pub mod offers;
 mod proxy;
 pub mod reason;
+mod relayed;
 mod reservation;
 pub mod seen;
+pub mod servers;
 mod target;
+pub mod v6;
+pub mod ways;
 
 pub use decide::{Answer, Arrival, Decision, Fact, Request, Verdict, decide};
 pub use reason::Reason;
 pub use seen::Seen;
+pub use v6::{AnswerV6, ArrivalV6, DecisionV6, RequestV6, VerdictV6, decide_v6};

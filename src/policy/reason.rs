@@ -43,15 +43,25 @@ reasons! {
     AddressOutside, "address-outside", "the reserved address is in none of our subnets on this interface";
     NotOurs, "not-ours", "the address asked for is none of ours";
     MessageType, "message-type", "this kind of message needs no answer";
-    RelayNotServed, "relay-not-served", "relayed requests are not served";
+    UnknownRelaySubnet, "unknown-relay-subnet", "the relay, or what it selects, is in none of our subnets";
+    UntrustedRelay, "untrusted-relay", "the relay is not among trusted_relays";
+    DuplicateViaRelay, "duplicate-via-relay", "both ways of one request, direct and relayed, were answered already";
     BootpNotServed, "bootp-not-served", "plain BOOTP is not served";
     Dhcpv6NotServed, "dhcpv6-not-served", "DHCPv6 is not served";
+    NoProxyV6, "no-proxy-v6", "addresses over IPv6 are another server's business in this mode";
+    NoOwnAddressV6, "no-own-address-v6", "the interface has no IPv6 address to name as server";
     NoOwnAddress, "no-own-address", "the interface has no IPv4 address to name as server";
     NotYourFile, "not-your-file", "per-node files go only to their node";
     UnknownPeer, "unknown-peer", "the asking address belongs to no known node";
     OutsideFolder, "outside-folder", "the path leaves the served folders";
     NotAFile, "not-a-file", "not a regular file";
     BadName, "bad-name", "the name cannot be a file name";
+    AddressWithheld, "address-withheld", "the client found its address in use; it is withheld for ten minutes";
+    Declined, "declined", "the client says that its address is in use by another machine";
+    Released, "released", "the client gives its address back; a reservation has nothing to free";
+    DhcpOff, "dhcp-off", "the settings or the record say dhcp: false";
+    Only4011, "only-4011", "this mode answers on port 4011 only";
+    NoMenuItem, "no-menu-item", "the boot item asked for is not in the menu";
     Busy, "busy", "too many transfers at once";
 }
 

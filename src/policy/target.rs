@@ -41,7 +41,7 @@ pub(super) fn target(
         Some(found) => trail.step(format!("boot entry {} by {}", found.entry.name, found.by.name())),
         None => {
             let silent = match world.settings.no_boot_entry {
-                NoBootEntry::Auto => mode == Mode::Proxy,
+                NoBootEntry::Auto => !mode.gives_addresses(),
                 NoBootEntry::Silent => true,
                 NoBootEntry::Wait => false,
             };
@@ -100,7 +100,7 @@ pub(super) fn target(
 }
 
 /// An architecture code that the record forces [I2].
-fn forced_arch(node: &Node) -> Option<Arch> {
+pub(super) fn forced_arch(node: &Node) -> Option<Arch> {
     match node.arch {
         Some(crate::records::node::NodeArch::Code(arch)) => Some(arch),
         _ => None,
@@ -108,13 +108,18 @@ fn forced_arch(node: &Node) -> Option<Arch> {
 }
 
 /// Whether an architecture code tells the processor: a BIOS client says 0 on 32 and on 64 bits.
-fn says_cpu(arch: Arch) -> bool {
+pub(super) fn says_cpu(arch: Arch) -> bool {
     !arch.is_bios()
 }
 
 /// The first file: node, boot entry, profile, then the architecture's default if it is on disk. A name
 /// that somebody wrote down is taken at its word: it may be a file of the asset folder.
-fn loader_name(node: &Node, entry: Option<&BootEntry>, world: &World, arch: Arch) -> Option<String> {
+pub(super) fn loader_name(
+    node: &Node,
+    entry: Option<&BootEntry>,
+    world: &World,
+    arch: Arch,
+) -> Option<String> {
     let profile = world.settings.profile(node.profile.as_deref());
     node.loader
         .clone()

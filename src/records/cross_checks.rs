@@ -80,6 +80,7 @@ impl Checked {
         let mut xnames = Seen::new(Code::DuplicateXname, "xname", count);
         let mut uuids = Seen::new(Code::DuplicateUuid, "UUID", 0);
         let mut serials = Seen::new(Code::DuplicateSerial, "serial number", 0);
+        let mut ports = Seen::new(Code::DuplicatePort, "switch port", 0);
         let mut names = Seen::new(Code::DuplicateName, "name", count);
         for (index, node) in self.snapshot.nodes().iter().enumerate() {
             let (places, source) = &self.node_places[index];
@@ -103,6 +104,9 @@ impl Checked {
             }
             if let Some(serial) = &node.serial {
                 serials.note(serial.as_str(), at(places.serial), label, self, findings);
+            }
+            if !node.port.is_empty() {
+                ports.note(&node.port, at(places.port), label, self, findings);
             }
             if let Some(name) = &node.name {
                 names.note(name.as_str(), at(places.name), label, self, findings);
@@ -311,7 +315,7 @@ fn addresses(checked: &Checked, settings: &Settings, findings: &mut Findings) {
         return;
     }
     for (index, node) in checked.snapshot.nodes().iter().enumerate() {
-        let wants = node.mode != Some(Mode::Proxy);
+        let wants = Mode::Reservation.restricted_by(node.mode).gives_addresses();
         if wants && node.ipv4_for(None).is_none() {
             let place = checked.node_place(index, |places| places.head);
             let message =

@@ -15,9 +15,11 @@ pub mod node;
 pub mod nodes_file;
 pub mod selector_index;
 pub mod snapshot;
+pub mod switch_port;
 
 pub use bmc::{Bmc, BmcXname};
 pub use entry::{BootEntry, BootFile, Selectors};
 pub use id::{Mac, Uuid, Xname};
 pub use node::{Nic, Node, Origin};
 pub use snapshot::Snapshot;
+pub use switch_port::SwitchPort;

@@ -9,6 +9,7 @@ use crate::config::{Knobs, Mode};
 use crate::dhcp::catalogue::TypedOption;
 
 use super::id::{Mac, Uuid, Xname};
+use super::switch_port::SwitchPort;
 
 /// Where a record was stated.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -62,6 +63,8 @@ pub struct Node {
     pub uuid: Option<Uuid>,
     /// System serial number.
     pub serial: Option<String>,
+    /// Where it is plugged in, as option 82 names it [R4].
+    pub port: SwitchPort,
     /// Processor, or forced architecture code.
     pub arch: Option<NodeArch>,
     /// Role, `Compute` where nothing is said (OpenCHAMI's default).
@@ -89,6 +92,21 @@ pub struct Node {
 }
 
 impl Node {
+    /// Stands for a client in no record, where the mode serves such (`auto-proxy`): the profile named
+    /// [`Self::DEFAULT_PROFILE`], no name, and no role that a boot entry could select by.
+    pub fn stranger(mac: Mac) -> Self {
+        Self {
+            nics: vec![Nic { mac, addresses: Vec::new() }],
+            role: Some(String::new()),
+            netboot: true,
+            profile: Some(Self::DEFAULT_PROFILE.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// Profile of clients in no record.
+    pub const DEFAULT_PROFILE: &str = "default";
+
     /// What a person calls it: name, else xname, else first MAC.
     pub fn label(&self) -> String {
         self.name

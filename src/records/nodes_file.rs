@@ -21,6 +21,7 @@ use crate::config::{Code, Findings};
 use super::bmc::{Bmc, BmcXname};
 use super::id::{Mac, Uuid, Xname};
 use super::node::{Nic, Node, NodeArch, Origin};
+use super::switch_port::SwitchPort;
 
 /// Keys of a node in the new form, as OpenCHAMI has them.
 pub const NEW_KEYS: [&str; 6] = ["name", "nid", "xname", "bmc", "groups", "interfaces"];
@@ -28,8 +29,21 @@ pub const NEW_KEYS: [&str; 6] = ["name", "nid", "xname", "bmc", "groups", "inter
 pub const OLD_KEYS: [&str; 10] =
     ["name", "nid", "xname", "group", "groups", "interfaces", "bmc_mac", "bmc_ip", "bmc_fqdn", "bmc_xname"];
 /// Keys of ours in both forms, besides the wire knobs.
-pub const OUR_KEYS: [&str; 11] =
-    ["uuid", "serial", "arch", "role", "subrole", "netboot", "profile", "options", "mode", "loader", "extra"];
+pub const OUR_KEYS: [&str; 13] = [
+    "uuid",
+    "serial",
+    "circuit_id",
+    "remote_id",
+    "arch",
+    "role",
+    "subrole",
+    "netboot",
+    "profile",
+    "options",
+    "mode",
+    "loader",
+    "extra",
+];
 /// Keys of an item of `bmcs:`.
 pub const BMC_KEYS: [&str; 5] = ["name", "xname", "mac", "ip", "fqdn"];
 const INTERFACE_KEYS: [&str; 2] = ["mac_addr", "ip_addrs"];
@@ -64,6 +78,8 @@ pub struct NodePlaces {
     pub uuid: Span,
     /// `serial`
     pub serial: Span,
+    /// `circuit_id`, else `remote_id`
+    pub port: Span,
     /// `profile`
     pub profile: Span,
     /// Per card: the MAC and the addresses.
@@ -268,6 +284,7 @@ impl Reader {
             table.warning(Code::WrongValue, shared.span, "uuid", message).advise("leave it away");
         }
         let serial = table.text("serial");
+        let port = SwitchPort::read(table);
         let profile = table.text("profile");
         let (nics, nic_places) = interfaces(table);
         let node = Node {
@@ -277,6 +294,7 @@ impl Reader {
             nics,
             uuid: uuid.map(|uuid| uuid.value),
             serial: owned(serial),
+            port: port.as_ref().map(|port| port.value.clone()).unwrap_or_default(),
             arch: arch(table),
             role: owned(table.text("role")),
             subrole: owned(table.text("subrole")),
@@ -298,6 +316,7 @@ impl Reader {
             nid: nid.map_or(head, |nid| nid.span),
             uuid: uuid.map_or(head, |uuid| uuid.span),
             serial: span_or(head, serial),
+            port: port.map_or(head, |port| port.span),
             profile: span_or(head, profile),
             nics: nic_places,
         };
@@ -366,17 +385,23 @@ impl Reader {
         groups.map(|group| group.value.to_owned()).collect()
     }
 
-    /// A node is found on the wire by MAC, UUID or serial number, and named by a person by name or xname.
+    /// A node is found on the wire by MAC, UUID, serial number or switch port, and named by a person by name or xname.
     fn identity(&self, table: &mut Table<'_, '_>, node: &Node) {
         let head = table.span;
-        let wire = !node.nics.is_empty() || node.uuid.is_some_and(Uuid::identifies) || node.serial.is_some();
+        let wire = !node.nics.is_empty()
+            || node.uuid.is_some_and(Uuid::identifies)
+            || node.serial.is_some()
+            || !node.port.is_empty();
         // A wrong value was reported already; it is not reported a second time as missing.
         let wrong_uuid = node.uuid.is_none() && !table.absent("uuid");
         let wrong_serial = node.serial.is_none() && !table.absent("serial");
-        if !(wire || wrong_uuid || wrong_serial || wrong_mac(table)) {
+        let wrong_port = !(table.absent("circuit_id") && table.absent("remote_id"));
+        if !(wire || wrong_uuid || wrong_serial || wrong_port || wrong_mac(table)) {
             table
                 .error(Code::NoIdentity, head, "interfaces", format!("{} has no MAC address", node.label()))
-                .advise("write interfaces: [{mac_addr: 52:54:00:be:ef:01}], or uuid: or serial:");
+                .advise(
+                    "write interfaces: [{mac_addr: 52:54:00:be:ef:01}], or uuid:, serial: or circuit_id:",
+                );
         }
         if table.absent("name") && table.absent("xname") {
             table

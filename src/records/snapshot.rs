@@ -1,7 +1,7 @@
 //! All records at one moment, indexed by every identity. Immutable: readers never lock.
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use crate::client::Cpu;
@@ -10,6 +10,7 @@ use super::entry::BootEntry;
 use super::id::{Mac, Uuid, Xname};
 use super::node::{Nic, Node};
 use super::selector_index::{Best, SelectorIndex};
+use super::switch_port::SwitchPort;
 
 /// Nodes and boot entries with hash look-ups. Building is one pass; the first record of an identity wins
 /// (duplicates were reported as errors before).
@@ -19,8 +20,10 @@ pub struct Snapshot {
     entries: Vec<Arc<BootEntry>>,
     by_mac: HashMap<Mac, usize>,
     by_ip: HashMap<Ipv4Addr, usize>,
+    by_ipv6: HashMap<Ipv6Addr, usize>,
     by_uuid: HashMap<Uuid, usize>,
     by_serial: HashMap<String, usize>,
+    by_port: HashMap<SwitchPort, usize>,
     by_xname: HashMap<Xname, usize>,
     by_nid: HashMap<u32, usize>,
     by_name: HashMap<String, usize>,
@@ -39,12 +42,20 @@ impl Snapshot {
                 if let Some(ip) = nic.ipv4() {
                     snapshot.by_ip.entry(ip).or_insert(index);
                 }
+                for address in &nic.addresses {
+                    if let IpAddr::V6(v6) = address {
+                        snapshot.by_ipv6.entry(*v6).or_insert(index);
+                    }
+                }
             }
             if let Some(uuid) = node.uuid.filter(|uuid| uuid.identifies()) {
                 snapshot.by_uuid.entry(uuid).or_insert(index);
             }
             if let Some(serial) = &node.serial {
                 snapshot.by_serial.entry(serial.clone()).or_insert(index);
+            }
+            if !node.port.is_empty() {
+                snapshot.by_port.entry(node.port.clone()).or_insert(index);
             }
             if let Some(xname) = &node.xname {
                 snapshot.by_xname.entry(xname.clone()).or_insert(index);
@@ -87,6 +98,12 @@ impl Snapshot {
         node.nics.iter().find(|nic| nic.ipv4() == Some(ip)).map(|nic| (node, nic))
     }
 
+    /// The node and card that hold a recorded IPv6 address.
+    pub fn by_ipv6(&self, ip: Ipv6Addr) -> Option<(&Arc<Node>, &Nic)> {
+        let node = &self.nodes[*self.by_ipv6.get(&ip)?];
+        node.nics.iter().find(|nic| nic.addresses.contains(&IpAddr::V6(ip))).map(|nic| (node, nic))
+    }
+
     /// The node with this UUID, in either byte order (spec 2.4).
     pub fn by_uuid(&self, uuid: Uuid) -> Option<&Arc<Node>> {
         let index = self.by_uuid.get(&uuid).or_else(|| self.by_uuid.get(&uuid.swapped()))?;
@@ -96,6 +113,26 @@ impl Snapshot {
     /// The node with this serial number.
     pub fn by_serial(&self, serial: &str) -> Option<&Arc<Node>> {
         self.by_serial.get(serial).map(|index| &self.nodes[*index])
+    }
+
+    /// The node behind the port that option 82 names, and what of it the record states: both identifiers,
+    /// else the circuit id alone, else the remote id alone [R4].
+    pub fn by_port(
+        &self,
+        circuit_id: Option<&[u8]>,
+        remote_id: Option<&[u8]>,
+    ) -> Option<(&Arc<Node>, SwitchPort)> {
+        if self.by_port.is_empty() {
+            return None;
+        }
+        [(circuit_id, remote_id), (circuit_id, None), (None, remote_id)].into_iter().find_map(
+            |(circuit, remote)| {
+                let port =
+                    SwitchPort { circuit_id: circuit.map(Into::into), remote_id: remote.map(Into::into) };
+                let index = *self.by_port.get(&port)?;
+                Some((&self.nodes[index], port))
+            },
+        )
     }
 
     /// The node at this location.

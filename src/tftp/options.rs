@@ -1,5 +1,6 @@
 //! Option negotiation (RFC 2347, 2348, 2349, 7440): what the client asked for, cut to what fits.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::packet::{self, BLKSIZE_DEFAULT, DATA_HEADER, Mode, ReadRequest};
@@ -8,8 +9,8 @@ use super::packet::{self, BLKSIZE_DEFAULT, DATA_HEADER, Mode, ReadRequest};
 pub const WINDOWSIZE_MAX: u16 = 16;
 /// Smallest and largest block of RFC 2348, bytes.
 pub const BLKSIZE_RANGE: std::ops::RangeInclusive<u16> = 8..=65_464;
-/// IPv4 and UDP header and ours, bytes: what a block needs beside its payload on the wire [T3].
-const HEADERS: u32 = 20 + 8 + DATA_HEADER as u32;
+/// UDP header and ours, bytes: what a block needs beside its payload and the IP header on the wire [T3].
+const HEADERS: u32 = 8 + DATA_HEADER as u32;
 
 /// The most that is granted to a client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,9 +24,11 @@ pub struct Limits {
 impl Limits {
     /// Limits on a path with this MTU (bytes) under the operator's own (`blksize_max`, `windowsize_max`).
     ///
-    /// A block is never larger than one unfragmented IPv4 packet [T3]: firmware drops fragments.
-    pub fn new(mtu: u32, blksize_max: Option<u16>, windowsize_max: Option<u16>) -> Self {
-        let path = u16::try_from(mtu.saturating_sub(HEADERS)).unwrap_or(u16::MAX);
+    /// A block is never larger than one unfragmented packet [T3]: firmware drops fragments. `local` is our
+    /// address: IPv6 has the larger header.
+    pub fn new(mtu: u32, local: IpAddr, blksize_max: Option<u16>, windowsize_max: Option<u16>) -> Self {
+        let ip = if local.is_ipv6() { 40 } else { 20 };
+        let path = u16::try_from(mtu.saturating_sub(ip + HEADERS)).unwrap_or(u16::MAX);
         Self {
             blksize: path
                 .min(blksize_max.unwrap_or(u16::MAX))
@@ -107,13 +110,15 @@ fn decimal(value: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
+    const V4: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
     fn asking(mode: Mode, options: &[(&'static str, &'static str)]) -> ReadRequest<'static> {
         let options = options.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
         ReadRequest { name: b"x", mode, options }
     }
 
     fn answer(options: &[(&'static str, &'static str)]) -> Option<String> {
-        let agreed = negotiate(&asking(Mode::Octet, options), 5_000, Limits::new(1500, None, None));
+        let agreed = negotiate(&asking(Mode::Octet, options), 5_000, Limits::new(1500, V4, None, None));
         agreed.option_ack.map(|bytes| String::from_utf8(bytes[2..].to_vec()).unwrap().replace('\0', " "))
     }
 
@@ -146,18 +151,19 @@ mod tests {
     /// [T3]
     #[test]
     fn the_block_size_follows_path_and_operator() {
-        assert_eq!(Limits::new(1500, None, None).blksize, 1468);
-        assert_eq!(Limits::new(1500, Some(1024), Some(4)), Limits { blksize: 1024, windowsize: 4 });
-        assert_eq!(Limits::new(1400, Some(1468), None).blksize, 1368);
-        assert_eq!(Limits::new(65_536, None, None).blksize, 65_464);
-        assert_eq!(Limits::new(0, Some(0), Some(0)), Limits { blksize: 8, windowsize: 1 });
+        assert_eq!(Limits::new(1500, V4, None, None).blksize, 1468);
+        assert_eq!(Limits::new(1500, V4, Some(1024), Some(4)), Limits { blksize: 1024, windowsize: 4 });
+        assert_eq!(Limits::new(1500, IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), None, None).blksize, 1448);
+        assert_eq!(Limits::new(1400, V4, Some(1468), None).blksize, 1368);
+        assert_eq!(Limits::new(65_536, V4, None, None).blksize, 65_464);
+        assert_eq!(Limits::new(0, V4, Some(0), Some(0)), Limits { blksize: 8, windowsize: 1 });
     }
 
     /// [T11]
     #[test]
     fn netascii_tells_no_size_and_opens_no_window() {
         let request = asking(Mode::Netascii, &[("tsize", "0"), ("windowsize", "8"), ("blksize", "1000")]);
-        let agreed = negotiate(&request, 5_000, Limits::new(1500, None, None));
+        let agreed = negotiate(&request, 5_000, Limits::new(1500, V4, None, None));
         assert_eq!(agreed.option_ack.as_deref(), Some(&b"\0\x06blksize\x001000\0"[..]));
         assert_eq!((agreed.windowsize, agreed.tells_size), (1, false));
     }

@@ -1,7 +1,7 @@
 //! A transfer with its socket and bytes: carries out what [`Transfer`] says.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use crate::journal::{TftpEvent, TftpOutcome};
@@ -15,7 +15,7 @@ use super::transfer::{Step, Transfer};
 const DRAIN: usize = 64;
 
 /// Who speaks with which of our addresses: what makes a request "from the same port" [T5] [T14].
-pub(super) type Key = (SocketAddrV4, Ipv4Addr);
+pub(super) type Key = (SocketAddr, IpAddr);
 
 /// Buffers that all transfers share, so that sending allocates nothing.
 #[derive(Debug, Default)]

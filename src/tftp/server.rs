@@ -6,15 +6,16 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use tokio::sync::{oneshot, watch};
 
 use crate::journal::{TftpEvent, TftpOutcome};
-use crate::link::udp::{self, Readiness, RequestSocket, TransferSocket, UdpError, Woken};
-use crate::link::{Peer, Peers};
+use crate::link::udp::{self, Family, Readiness, RequestSocket, TransferSocket, UdpError, Woken};
+use crate::link::{Interface, Link, Links, Peer, Peers};
 use crate::policy::Reason;
 use crate::world::Current;
 
@@ -41,8 +42,9 @@ const REQUEST_MAX: usize = 2048;
 pub struct Listen {
     /// Kernel name of the interface.
     pub interface: String,
-    /// Our address there, for the journal; answers come from whichever address was asked [T1].
-    pub address: Ipv4Addr,
+    /// Our address there: its family is served, and the journal names it. Answers come from whichever address
+    /// was asked [T1].
+    pub address: IpAddr,
     /// MTU of the interface, bytes [T3].
     pub mtu: u32,
 }
@@ -71,13 +73,15 @@ pub enum TftpError {
 #[derive(Debug)]
 pub struct Server {
     ears: Vec<Ear>,
+    links: Option<watch::Receiver<Vec<Link>>>,
 }
 
 /// A request socket and where it listens.
 #[derive(Debug)]
 struct Ear {
     listen: Listen,
-    socket: RequestSocket,
+    /// `None` while the interface is away.
+    socket: Option<RequestSocket>,
 }
 
 /// Opens port 69 on every interface, or on none.
@@ -86,12 +90,27 @@ pub fn bind(listen: Vec<Listen>) -> Result<Server, TftpError> {
     udp::allow_descriptors(2 * TRANSFERS_MAX as u64 + 1024);
     let ears = listen
         .into_iter()
-        .map(|listen| Ok(Ear { socket: RequestSocket::bind(&listen.interface, PORT)?, listen }))
+        .map(|listen| {
+            let family = Family::of(listen.address);
+            Ok(Ear { socket: Some(RequestSocket::bind(&listen.interface, PORT, family)?), listen })
+        })
         .collect::<Result<_, UdpError>>()?;
-    Ok(Server { ears })
+    Ok(Server { ears, links: None })
+}
+
+impl From<&Interface> for Listen {
+    fn from(interface: &Interface) -> Self {
+        let (address, mtu) = (interface.address.into(), interface.mtu.into());
+        Self { interface: interface.name.to_string(), address, mtu }
+    }
 }
 
 impl Server {
+    /// Follows the interfaces as they go, come back and change.
+    pub fn follow(self, links: &Links) -> Self {
+        Self { links: Some(links.subscribe()), ..self }
+    }
+
     /// Serves until `stop` turns true or its sender is gone. Every request ends in one event given to `note`,
     /// which must not block.
     ///
@@ -106,9 +125,13 @@ impl Server {
     ) -> Result<(), TftpError> {
         let ready = Readiness::new().map_err(TftpError::Wait)?;
         for (index, ear) in self.ears.iter().enumerate() {
-            ready.add(&ear.socket, index as u64).map_err(TftpError::Wait)?;
+            if let Some(socket) = &ear.socket {
+                ready.add(socket, index as u64).map_err(TftpError::Wait)?;
+            }
         }
         let alarm = ready.alarm();
+        let (update, updates) = mpsc::channel();
+        let mut links = self.links;
         let (running, ended) = oneshot::channel::<()>();
         let service = Service {
             ears: self.ears,
@@ -116,6 +139,7 @@ impl Server {
             peers,
             note,
             ready,
+            updates,
             slots: Vec::new(),
             free: Vec::new(),
             by_peer: HashMap::new(),
@@ -131,11 +155,28 @@ impl Server {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => {}
             _ = ended => {}
+            () = async {
+                while let Some(links) = changed(&mut links).await {
+                    // The thread has ended: so does this in a moment.
+                    let _ = update.send(links);
+                    alarm.ring();
+                }
+                std::future::pending().await
+            } => {}
         }
+        // The service ends when nobody can send it updates any more.
+        drop(update);
         drop(alarm);
         // Its end is a matter of one turn.
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
+}
+
+/// The served interfaces after their next change; `None` when there is nothing to follow.
+async fn changed(links: &mut Option<watch::Receiver<Vec<Link>>>) -> Option<Vec<Link>> {
+    let links = links.as_mut()?;
+    links.changed().await.ok()?;
+    Some(links.borrow_and_update().clone())
 }
 
 #[allow(clippy::disallowed_methods, reason = "the shell has the clock")]
@@ -150,6 +191,7 @@ struct Service<N> {
     peers: Peers,
     note: N,
     ready: Readiness,
+    updates: mpsc::Receiver<Vec<Link>>,
     slots: Vec<Option<Running>>,
     free: Vec<usize>,
     by_peer: HashMap<Key, usize>,
@@ -159,8 +201,8 @@ struct Service<N> {
 /// A request and the way it came.
 struct Asked<'a> {
     ear: usize,
-    peer: SocketAddrV4,
-    local: Ipv4Addr,
+    peer: SocketAddr,
+    local: IpAddr,
     name: &'a [u8],
     now: Instant,
 }
@@ -174,8 +216,16 @@ impl<N: Fn(TftpEvent)> Service<N> {
             let woken = self.ready.wait(&mut tokens, limit).map_err(TftpError::Wait)?;
             let now = now();
             if woken == Woken::Alarm {
-                self.stop(now);
-                return Ok(());
+                loop {
+                    match self.updates.try_recv() {
+                        Ok(links) => self.follow(&links),
+                        Err(mpsc::TryRecvError::Empty) => break,
+                        Err(mpsc::TryRecvError::Disconnected) => {
+                            self.stop(now);
+                            return Ok(());
+                        }
+                    }
+                }
             }
             for token in &tokens {
                 self.on_readable(*token as usize, now)?;
@@ -183,6 +233,30 @@ impl<N: Fn(TftpEvent)> Service<N> {
             if now.duration_since(ticked) >= TICK {
                 ticked = now;
                 self.on_tick(now);
+            }
+        }
+    }
+
+    /// Closes the request sockets of interfaces that are away and opens those of interfaces that are back.
+    /// Running transfers are left alone: their clients may be reached again before they give up.
+    fn follow(&mut self, links: &[Link]) {
+        for (index, ear) in self.ears.iter_mut().enumerate() {
+            let Some(link) = links.iter().find(|link| *link.interface.name == *ear.listen.interface) else {
+                continue; // loopback
+            };
+            if !link.present {
+                ear.socket = None;
+                continue;
+            }
+            let (now, before) = (Listen::from(&link.interface), ear.listen.address);
+            // The socket of IPv6 hears all addresses of the interface; its own is for the journal.
+            let v6 = || link.interface.v6.first().map_or(before, |first| IpAddr::V6(*first));
+            let address = if before.is_ipv6() { v6() } else { now.address };
+            ear.listen = Listen { address, ..now };
+            if !ear.socket.as_ref().is_some_and(RequestSocket::is_attached) {
+                ear.socket = None;
+                let socket = RequestSocket::bind(&ear.listen.interface, PORT, Family::of(address)).ok();
+                ear.socket = socket.filter(|socket| self.ready.add(socket, index as u64).is_ok());
             }
         }
     }
@@ -222,7 +296,7 @@ impl<N: Fn(TftpEvent)> Service<N> {
     fn hear(&mut self, ear: usize, now: Instant) -> Result<(), TftpError> {
         let mut buffer = [0; REQUEST_MAX];
         for _ in 0..REQUESTS_PER_TURN {
-            let Ear { listen, socket } = &self.ears[ear];
+            let Ear { listen, socket: Some(socket) } = &self.ears[ear] else { break };
             let arrival = socket
                 .receive(&mut buffer)
                 .map_err(|cause| TftpError::Receive { interface: listen.interface.clone(), cause })?;
@@ -290,9 +364,9 @@ impl<N: Fn(TftpEvent)> Service<N> {
             return Err((Refusal::busy(), None));
         }
         let world = self.current.load();
-        let peer = self.peers.who(&world.records, IpAddr::V4(*asked.peer.ip()));
+        let peer = self.peers.who(&world.records, asked.peer.ip());
         let listen = &self.ears[asked.ear].listen;
-        let found = match lookup::find(&world, &peer, IpAddr::V4(asked.local), asked.name) {
+        let found = match lookup::find(&world, &peer, asked.local, asked.name) {
             Ok(found) => found,
             Err(refusal) => return Err((refusal, Some(peer))),
         };
@@ -306,7 +380,7 @@ impl<N: Fn(TftpEvent)> Service<N> {
         };
         let mtu = socket.path_mtu().unwrap_or(listen.mtu).min(listen.mtu);
         let knobs = lookup::knobs(&world.settings, &listen.interface, &peer);
-        let limits = Limits::new(mtu, knobs.blksize_max, knobs.windowsize_max);
+        let limits = Limits::new(mtu, asked.local, knobs.blksize_max, knobs.windowsize_max);
         let agreed = options::negotiate(request, found.size, limits);
         let payload = match request.mode {
             Mode::Netascii => Payload::netascii(found.content, found.size),
@@ -374,14 +448,16 @@ impl<N: Fn(TftpEvent)> Service<N> {
     fn refuse(&self, asked: &Asked<'_>, peer: Option<&Peer>, refusal: Refusal) {
         // Best effort, as everything by UDP: a client that misses it asks again.
         let bytes = packet::error(refusal.code, refusal.text);
-        let _ = self.ears[asked.ear].socket.send(&bytes, asked.local, asked.peer);
+        if let Some(socket) = &self.ears[asked.ear].socket {
+            let _ = socket.send(&bytes, asked.local, asked.peer);
+        }
         (self.note)(self.event(asked, peer, refusal.outcome));
     }
 
     fn event(&self, asked: &Asked<'_>, peer: Option<&Peer>, outcome: TftpOutcome) -> TftpEvent {
         TftpEvent {
-            peer: SocketAddr::V4(asked.peer),
-            local: IpAddr::V4(asked.local),
+            peer: asked.peer,
+            local: asked.local,
             interface: Some(self.ears[asked.ear].listen.interface.clone()),
             mac: peer.and_then(|peer| peer.mac),
             node: peer.and_then(|peer| peer.node.as_ref()).map(|node| node.label()),

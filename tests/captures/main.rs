@@ -10,6 +10,7 @@
 )]
 
 mod decisions;
+mod decisions_v6;
 #[path = "../support/pcap.rs"]
 mod pcap;
 mod tftp;

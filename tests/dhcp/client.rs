@@ -127,6 +127,12 @@ impl Message {
         self
     }
 
+    /// Another transaction than that of all others.
+    pub fn transaction(mut self, number: u8) -> Self {
+        self.0[7] = number;
+        self
+    }
+
     pub fn ciaddr(mut self, address: [u8; 4]) -> Self {
         self.0[12..16].copy_from_slice(&address);
         self
@@ -144,7 +150,7 @@ impl Message {
         self.option(60, b"HTTPClient:Arch:00016:UNDI:003000").option(93, &[0, 16])
     }
 
-    fn finished(&self) -> Vec<u8> {
+    pub fn finished(&self) -> Vec<u8> {
         let mut bytes = self.0.clone();
         bytes.push(255);
         bytes

@@ -9,6 +9,8 @@
 )]
 
 mod client;
+mod modes;
+mod servers;
 mod vlan;
 
 use std::time::Duration;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bootlace::boot::template::Templates;
-use bootlace::config::{FirmwareSource, HostnameSource, HttpListen, Knobs, Mode, NoBootEntry, Settings};
+use bootlace::config::{FirmwareSource, HttpListen, Settings};
 use bootlace::firmware::{Loader, Loaders};
 use bootlace::http::{self, Limits};
 use bootlace::journal::{Event, HttpEvent, Notice};
@@ -215,21 +215,12 @@ pub fn get(url: &str) -> Got {
 }
 
 fn settings(assets: PathBuf, port: u16) -> Settings {
+    // What a test does not say is what an empty bootlace.yaml says.
     Settings {
-        mode: Mode::Proxy,
-        interfaces: Vec::new(),
-        nodes: Vec::new(),
-        boot: Vec::new(),
         assets: Some(assets),
-        templates: None,
         firmware: FirmwareSource::None,
         http: vec![HttpListen { address: None, port }],
-        hostname: HostnameSource::Name,
-        no_boot_entry: NoBootEntry::Auto,
-        subnets: Vec::new(),
-        profiles: Default::default(),
-        log_format: Default::default(),
-        knobs: Knobs::default(),
+        ..bootlace::config::file::Written::default().with(&bootlace::config::file::Flags::default())
     }
 }
 

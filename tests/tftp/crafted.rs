@@ -348,7 +348,7 @@ fn a_port_in_use_and_a_missing_interface_are_said_before_serving() {
     in_namespace(|| {
         let listen = |interface: &str| Listen {
             interface: interface.to_owned(),
-            address: Ipv4Addr::LOCALHOST,
+            address: Ipv4Addr::LOCALHOST.into(),
             mtu: 65_536,
         };
         let failure = |interface| match tftp::bind(vec![listen(interface)]) {

@@ -11,7 +11,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bootlace::boot::template::Templates;
-use bootlace::config::{FirmwareSource, HostnameSource, Knobs, Mode, NoBootEntry, Settings};
+use bootlace::config::file::{Flags, Written};
+use bootlace::config::{FirmwareSource, Knobs, Settings};
 use bootlace::firmware::{Loader, Loaders};
 use bootlace::journal::TftpEvent;
 use bootlace::link::Peers;
@@ -68,7 +69,7 @@ pub fn on_lan(known: Known, test: impl FnOnce(&mut Lan) + Send + 'static) {
                 ip(&format!("address add {address}/24 dev s0"));
             }
             ip("link set s0 up");
-            let listen = Listen { interface: "s0".to_owned(), address: SERVER, mtu: 1500 };
+            let listen = Listen { interface: "s0".to_owned(), address: SERVER.into(), mtu: 1500 };
             let server = tftp::bind(vec![listen]).unwrap();
             up.send(nix::unistd::gettid()).unwrap();
             let note = move |event| {
@@ -221,20 +222,11 @@ fn world(known: Known, assets: &Path) -> World {
         })
         .collect();
     let settings = Settings {
-        mode: Mode::Proxy,
-        interfaces: Vec::new(),
-        nodes: Vec::new(),
-        boot: Vec::new(),
         assets: Some(assets.to_owned()),
-        templates: None,
         firmware: FirmwareSource::None,
         http: Vec::new(),
-        hostname: HostnameSource::Name,
-        no_boot_entry: NoBootEntry::Auto,
-        subnets: Vec::new(),
-        profiles: BTreeMap::new(),
-        log_format: Default::default(),
         knobs: known.knobs,
+        ..Written::default().with(&Flags::default())
     };
     World {
         settings,

@@ -49,12 +49,14 @@ no_boot_entry: wait
 subnets:
 - {subnet: 10.0.0.0/24, router: 10.0.0.254, dns: [10.0.0.2, 10.0.0.3], domain: example.org, lease: 2h, uefi_offer: pxe}
 profiles: {gpu: {loader: snp.efi, script: gpu.ipxe, options: {224: {hex: '01ff'}}, windowsize_max: 4}, plain: }
+known_servers: [10.0.0.2, 10.0.0.3]
 bootfile_option: nul
 blksize_max: 1024
 ";
     let settings = right(text).with(&Flags::default());
     assert_eq!(settings.mode, Mode::Reservation);
     assert_eq!(settings.interfaces[0].name, "eth0");
+    assert_eq!(settings.known_servers, [Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(10, 0, 0, 3)]);
     let eth1 = &settings.interfaces[1];
     assert_eq!((eth1.mode, eth1.transport), (Some(Mode::Proxy), Transport::Raw));
     assert_eq!(eth1.address, Some(Ipv4Addr::new(10, 0, 0, 1)));
@@ -115,14 +117,27 @@ fn an_unknown_key_is_an_error_that_names_the_nearest() {
 }
 
 #[test]
-fn a_mode_of_another_version_is_refused_by_name() {
-    for mode in ["auto-proxy", "reservation+proxy", "4011-only", "observe"] {
-        let (code, key, message) = wrong(&format!("mode: {mode}"));
-        assert_eq!((code, key.as_str()), (Code::WrongValue, "mode"));
-        assert!(message.contains("not served by this version"), "{message}");
-        assert!(message.contains("proxy, reservation"), "{message}");
+fn a_word_that_is_no_mode_is_refused_with_the_list_of_modes() {
+    let (code, key, message) = wrong("mode: dhcp");
+    assert_eq!((code, key.as_str()), (Code::WrongValue, "mode"));
+    assert!(message.contains("'dhcp' is no mode") && message.contains("reservation+proxy"), "{message}");
+    assert!(wrong("observe_as: observe").2.contains("nothing to tell"));
+}
+
+#[test]
+fn classes_say_whom_they_match_and_are_checked() {
+    for (text, part) in [
+        ("classes: [{reply_delay: 1s}]", "whom it matches"),
+        ("classes: [{match: {}}]", "matches nobody in particular"),
+        ("classes: [{match: {oui: '52:54'}}]", "no vendor prefix"),
+        ("classes: [{match: {arch: vax}}]", "arch"),
+        ("classes: [{match: {vendor: x, arch: 0}}]", "vendor"),
+        ("reply_delay: 11s", "too long"),
+        ("reply_delay: soon", "no duration"),
+        ("ipxe_priority: 128", "-128 to 127"),
+    ] {
+        assert!(wrong(text).2.contains(part), "{text}: {}", wrong(text).2);
     }
-    assert!(wrong("mode: dhcp").2.contains("'dhcp' is no mode"));
 }
 
 #[test]
@@ -180,4 +195,33 @@ fn network_and_broadcast_are_no_hosts_except_in_point_to_point_networks() {
     assert!(host("10.0.0.0/24", "10.0.0.1") && !host("10.0.0.0/24", "10.0.0.0"));
     assert!(!host("10.0.0.0/24", "10.0.0.255") && !host("10.0.0.0/24", "10.0.1.1"));
     assert!(host("10.0.0.0/31", "10.0.0.0") && host("10.0.0.7/32", "10.0.0.7"));
+}
+
+#[test]
+fn ipv6_is_switched_on_per_interface_and_an_ipv6_subnet_stands_beside_the_others() {
+    let text = "dhcpv6: true\ninterfaces:\n- eth0\n- {name: eth1, dhcpv6: false, router_advertisements: true}\n\
+        subnets:\n- {subnet: 10.0.0.0/24}\n- {subnet: 'fd00:1::/64', dns: ['fd00:1::53'], domain: a.example, lease: 30m}\n";
+    let settings = right(text).with(&Flags::default());
+    let switches: Vec<_> =
+        settings.interfaces.iter().map(|own| (own.v6.serves(), own.v6.advertises())).collect();
+    assert_eq!(switches, [(true, false), (false, true)]);
+    assert_eq!((settings.subnets.len(), settings.v6.subnets.len()), (1, 1));
+    let subnet = settings.v6.subnet_of("fd00:1::11".parse().unwrap()).unwrap();
+    assert_eq!((subnet.lease.as_secs(), subnet.dns.len()), (1800, 1));
+    let off = Written::default().with(&Flags { interfaces: Some(vec!["eth0".into()]), ..Flags::default() });
+    assert!(!off.interfaces[0].v6.serves() && !off.interfaces[0].v6.advertises(), "off by default");
+}
+
+#[test]
+fn an_ipv6_subnet_takes_nothing_that_ipv4_alone_has() {
+    for (item, about) in [
+        ("{subnet: 'fd00::1/64'}", "bits of a host"),
+        ("{subnet: 'fd00::/200'}", "no IPv6 network"),
+        ("{subnet: 'fd00::/64', router: 10.0.0.1}", "no meaning in an IPv6 subnet"),
+        ("{subnet: 'fd00::/64', blksize_max: 1024}", "no meaning in an IPv6 subnet"),
+        ("{subnet: 'fd00::/64', dns: [10.0.0.1]}", "10.0.0.1"),
+    ] {
+        let (_, _, message) = wrong(&format!("subnets: [{item}]\n"));
+        assert!(message.contains(about), "{item}: {message}");
+    }
 }
