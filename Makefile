@@ -1,7 +1,7 @@
 # bootlace: make lab runs it, make test proves it.
 #
 # Where things lie: build results in target/ (or CARGO_TARGET_DIR); loaders and the Debian installer, for lab and tests,
-# always in target/lab-cache/firmware and target/lab-cache/installer/amd64. SETUP=no leaves the machine's packages alone.
+# always in target/lab-cache/firmware and target/lab-cache/installer/ARCH. SETUP=no leaves the machine's packages alone.
 
 SHELL := /bin/bash
 CARGO := scripts/cargo
@@ -25,11 +25,11 @@ AS_ROOT = $(if $(SUDO),export $(RUNNER)='$(SUDO) -E --';)
 
 # Steps stand in order, and cargo is parallel by itself.
 .NOTPARALLEL:
-.PHONY: help build lab check test setup setup-build setup-lab supplies clean
+.PHONY: help build lab check test setup setup-build setup-lab supplies supplies-test clean
 
 help:
 	@echo 'make lab      boot a virtual machine through bootlace to the Debian installer, on its serial console'
-	@echo '              FIRMWARE=bios|uefi  MODE=proxy|reservation  UNTIL=script|kernel|installer  NODE=name'
+	@echo '              FIRMWARE=bios|uefi|...  MODE=proxy|reservation  UNTIL=script|kernel|installer  NODE=name'
 	@echo 'make test     prove everything, with real clients (installs what it needs)'
 	@echo 'make check    the quick part: format, clippy, unit and property tests'
 	@echo 'make build    build $(CURDIR)/target/debug/bootlace'
@@ -51,7 +51,12 @@ build: setup-build
 # Fetched as the user, before anything runs as root. Quick when they are there and match their checksums.
 supplies: build
 	@"$(BOOTLACE)" firmware fetch --to $(CACHE)/firmware
-	@"$(BOOTLACE)" firmware installer --to $(CACHE)/installer/amd64
+	@"$(BOOTLACE)" firmware installer --to $(CACHE)/installer/amd64 $(LOADERS)
+
+# And what the tests' other machines boot: shim, GRUB and PXELINUX of the same package, the arm64 installer.
+test supplies-test: LOADERS = --loaders
+supplies-test: supplies
+	@"$(BOOTLACE)" firmware installer --to $(CACHE)/installer/arm64 --arch arm64 $(LOADERS)
 
 lab: setup-lab supplies
 	@$(SUDO) "$(BOOTLACE)" lab run --cache $(CACHE) $(LAB_FLAGS)
@@ -62,7 +67,7 @@ check: setup-build
 	$(CARGO) test --locked --lib --bins
 
 # Real clients one after another: they share two processors and their times.
-test: setup check supplies
+test: setup check supplies-test
 	$(AS_ROOT) $(CARGO) test --locked --no-fail-fast --test '*' -- --test-threads=1
 
 clean:

@@ -67,6 +67,9 @@ pub struct InstallerArgs {
     /// Debian's name of the machines' architecture.
     #[arg(long, value_name = "ARCH", default_value = "amd64")]
     arch: String,
+    /// And its boot loaders that are not iPXE: shim and signed GRUB, and PXELINUX on amd64.
+    #[arg(long)]
+    loaders: bool,
 }
 
 /// Runs one.
@@ -104,7 +107,8 @@ fn run_fetch(args: FetchArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn run_installer(args: InstallerArgs) -> anyhow::Result<ExitCode> {
-    let got = interruptibly(|progress| installer::fetch(&args.to, &args.arch, progress))?;
+    let extra = if args.loaders { installer::Extra::Loaders } else { installer::Extra::Nothing };
+    let got = interruptibly(|progress| installer::fetch(&args.to, &args.arch, extra, progress))?;
     let (linux, initrd) = (got.linux.display(), got.initrd.display());
     let news = if got.fresh { "fetched" } else { "nothing to do:" };
     say(&format!("{news} {linux} and {initrd}, Debian installer {}", got.version));

@@ -12,7 +12,7 @@ use crate::config::Mode;
 use crate::lab::console::Plain;
 use crate::lab::run::{End, Outcome, Plan, Report, Until, run as run_lab};
 use crate::lab::virt_install::{self, ConsoleTo, Network, VirtType, Wish};
-use crate::lab::{AccelChoice, Firmware, records, supplies, terminal};
+use crate::lab::{AccelChoice, Firmware, firmware, records, supplies, terminal};
 
 /// Subcommands of `bootlace lab`.
 #[derive(Debug, clap::Subcommand)]
@@ -29,8 +29,8 @@ pub enum Command {
 /// Flags of `bootlace lab run`.
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
-    /// Firmware of the machine: bios (SeaBIOS with iPXE) or uefi (OVMF with its own PXE).
-    #[arg(long, value_name = "bios|uefi", default_value = "bios")]
+    /// Firmware of the machine: bios, uefi, uefi-http, secureboot, arm64 ... (--help lists them).
+    #[arg(long, value_name = "KIND", default_value = "bios", long_help = firmware::listed())]
     firmware: Firmware,
     /// What bootlace does: proxy (a dnsmasq on the VLAN gives the addresses) or reservation.
     #[arg(long, value_name = "proxy|reservation", default_value = "reservation")]
@@ -77,7 +77,7 @@ pub struct VirtInstallArgs {
     nodes: Option<PathBuf>,
     /// Firmware of the machine.
     #[arg(long, value_name = "bios|uefi", default_value = "bios")]
-    firmware: Firmware,
+    firmware: virt_install::Firmware,
     /// What its card is connected to; a libvirt network must have no DHCP of its own.
     #[arg(long, value_name = "bridge=NAME|network=NAME", default_value = "bridge=br0")]
     network: Network,

@@ -28,7 +28,7 @@ use super::v6::{SettingsV6, SubnetV6, SwitchesV6};
 use super::values::{self, KNOB_KEYS};
 
 /// Keys of bootlace.yaml besides the wire knobs.
-pub const KEYS: [&str; 21] = [
+pub const KEYS: [&str; 22] = [
     "mode",
     "interfaces",
     "observe_as",
@@ -47,6 +47,7 @@ pub const KEYS: [&str; 21] = [
     "classes",
     "pxe_classes",
     "menu",
+    "known_servers",
     "log_format",
     "dhcpv6",
     "router_advertisements",
@@ -115,6 +116,8 @@ pub struct Written {
     pub profiles: BTreeMap<String, Profile>,
     /// `raspberry_pi_menu`
     pub raspberry_pi_menu: Option<String>,
+    /// `known_servers`
+    pub known_servers: Vec<Ipv4Addr>,
     /// `log_format`
     pub log_format: Option<LogFormat>,
     /// Wire knobs at the top level.
@@ -221,6 +224,10 @@ pub fn interpret(document: &Document<'_>, findings: &mut Findings) -> Written {
     written.pxe_classes =
         table.texts("pxe_classes", items).into_iter().map(|text| text.value.to_owned()).collect();
     written.menu = menu::menu(&mut table);
+    let known = table.one_or_more("known_servers");
+    let known = table.texts("known_servers", known);
+    written.known_servers =
+        known.into_iter().filter_map(|text| Some(table.parsed_text("known_servers", text)?.value)).collect();
     written.knobs = values::knobs(&mut table);
     written
 }
@@ -503,6 +510,7 @@ impl Written {
             trusted_relays: self.trusted_relays,
             profiles: self.profiles,
             raspberry_pi_menu: self.raspberry_pi_menu.unwrap_or_else(|| RASPBERRY_PI_MENU.to_owned()),
+            known_servers: self.known_servers,
             log_format: flags.log_format.or(self.log_format).unwrap_or_default(),
             knobs: self.knobs,
             v6: self.v6,

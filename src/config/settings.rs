@@ -302,6 +302,8 @@ pub struct Settings {
     pub profiles: std::collections::BTreeMap<String, Profile>,
     /// Text of the menu item in option 43 that a Raspberry Pi's ROM looks for (its EEPROM's `PXE_OPTION43`).
     pub raspberry_pi_menu: String,
+    /// Other DHCP and boot servers that belong here: their offers are no findings.
+    pub known_servers: Vec<Ipv4Addr>,
     /// Form of the log.
     pub log_format: LogFormat,
     /// General wire knobs.

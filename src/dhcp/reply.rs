@@ -21,8 +21,13 @@ const ORDER: [u8; 27] = [
     53, 54, 51, 58, 59, 1, 3, 28, 6, 15, 12, 26, 42, 119, 121, 7, 17, 60, 61, 97, 43, 175, 66, 150, 209, 210,
     114,
 ];
-/// What is dropped first when space runs out, then the options that no rule names, then nothing.
+/// What is dropped first when space runs out, behind the options that no rule names.
 const EXPENDABLE: [u8; 14] = [114, 7, 17, 121, 119, 42, 26, 28, 15, 6, 12, 150, 66, 61];
+/// What goes when nothing else makes room, 53, 54 and 51 staying: the relay's information (82) behind all that the
+/// address can do without.
+const LAST_RESORT: [u8; 11] = [209, 210, 175, 43, 97, 3, 118, 60, 1, 67, 82];
+/// Option 97 with a UUID: type and 16 bytes.
+const UUID_LEN: usize = 17;
 
 /// One reply.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -89,7 +94,7 @@ impl Reply {
     }
 
     /// Wire form of at most `limit` bytes (see [`limit`]); what does not fit is dropped, least important
-    /// first, never 53, 54, 82 nor boot data [P9].
+    /// first, boot data and 82 only when nothing else is left [P9][R2], 53 and 54 never.
     pub fn encode(&self, limit: usize) -> Encoded {
         let mut options = self.ordered();
         let mut dropped = Vec::new();
@@ -179,15 +184,19 @@ impl Reply {
         moved
     }
 
-    /// What makes room for a long option 82, which may neither be cut nor left out [R2]: times that the client
-    /// can work out itself (RFC 2131 section 4.4.5), then a boot file name that `file` holds too.
+    /// What makes room for echoes of unusual length: an option 97 that is no UUID, then what a long 82 needs, which is
+    /// neither cut nor left out for anything else [R2]: times that the client can work out itself (RFC 2131 section
+    /// 4.4.5), a boot file name that `file` holds too, what firmware can do without. An 82 that does not even fit
+    /// beside the address goes last: no reply is longer than the client takes [P2].
     fn last_resort(&self, options: &[(u8, Vec<u8>)]) -> Option<usize> {
         let at = |code: u8| options.iter().position(|(known, _)| *known == code);
-        at(code::RELAY_INFO)?;
         let named_twice = !self.file.is_empty() && self.file.len() < 128;
-        at(code::REBINDING_TIME)
+        at(code::UUID)
+            .filter(|at| options[*at].1.len() > UUID_LEN)
+            .or_else(|| at(code::REBINDING_TIME))
             .or_else(|| at(code::RENEWAL_TIME))
             .or_else(|| at(code::BOOT_FILE).filter(|_| named_twice))
+            .or_else(|| LAST_RESORT.iter().find_map(|code| at(*code)))
     }
 
     /// The 240 bytes before the options.

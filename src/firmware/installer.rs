@@ -1,5 +1,6 @@
 //! Kernel and initrd of the Debian installer, from Debian's netboot package: something real to boot, for the lab, the
-//! tests, and everybody who wants to install Debian.
+//! tests, and everybody who wants to install Debian. On demand also the package's boot loaders that are not iPXE: shim
+//! and GRUB, signed for Secure Boot, and PXELINUX.
 #![allow(clippy::disallowed_methods, reason = "files are moved at the edge")]
 
 use std::fs;
@@ -27,19 +28,55 @@ pub struct Installer {
 const LINUX: &str = "linux";
 const INITRD: &str = "initrd.gz";
 
+/// What is wanted beside kernel and initrd.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Extra {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The package's boot loaders, under the names by which they look for each other.
+    Loaders,
+}
+
+/// Boot loaders of the package: Debian's architecture, path below the package's folder, name here. shim (`boot…`)
+/// loads GRUB from beside itself, PXELINUX its `ldlinux.c32`.
+const LOADERS: &[(&str, &str, &str)] = &[
+    ("amd64", "bootnetx64.efi", "bootnetx64.efi"),
+    ("amd64", "grubx64.efi", "grubx64.efi"),
+    ("amd64", "pxelinux.0", "pxelinux.0"),
+    ("amd64", "boot-screens/ldlinux.c32", "ldlinux.c32"),
+    ("arm64", "bootnetaa64.efi", "bootnetaa64.efi"),
+    ("arm64", "grubaa64.efi", "grubaa64.efi"),
+];
+
+/// Files of the package to bring: path below its folder, name here.
+fn wanted(arch: &str, extra: Extra) -> Vec<(&'static str, &'static str)> {
+    let loaders = LOADERS.iter().filter(|(of, ..)| *of == arch && extra == Extra::Loaders);
+    [(LINUX, LINUX), (INITRD, INITRD)]
+        .into_iter()
+        .chain(loaders.map(|(_, path, name)| (*path, *name)))
+        .collect()
+}
+
 /// Puts `linux` and `initrd.gz` of the newest stable release for Debian's architecture `arch` (such as `amd64`) into
-/// `to`, with a `manifest.json` that holds their checksums. Quick, and without network, when they are there and
+/// `to`, and `extra`, with a `manifest.json` that holds their checksums. Quick, and without network, when they are there and
 /// match. Several processes may call it for one folder at the same time.
 ///
 /// # Errors
 /// See [`FirmwareError`].
-pub fn fetch(to: &Path, arch: &str, progress: Progress<'_>) -> Result<Installer, FirmwareError> {
-    if let Some(installer) = present(to, arch) {
+pub fn fetch(
+    to: &Path,
+    arch: &str,
+    extra: Extra,
+    progress: Progress<'_>,
+) -> Result<Installer, FirmwareError> {
+    let wanted = wanted(arch, extra);
+    if let Some(installer) = present(to, arch, &wanted) {
         return Ok(installer);
     }
     let staging = Staging::open(to, progress)?;
     // Another process may have brought them while this one waited.
-    if let Some(installer) = present(to, arch) {
+    if let Some(installer) = present(to, arch, &wanted) {
         return Ok(installer);
     }
     let work = staging.work().join("archive");
@@ -55,8 +92,8 @@ pub fn fetch(to: &Path, arch: &str, progress: Progress<'_>) -> Result<Installer,
     let root = archive.unpack(&package, progress)?;
     let inside = format!("usr/lib/debian-installer/images/{release}/{arch}/text/debian-installer/{arch}");
     let mut files = Vec::new();
-    for file in [LINUX, INITRD] {
-        let origin = format!("{inside}/{file}");
+    for (below, file) in &wanted {
+        let origin = format!("{inside}/{below}");
         let path = root.join(&origin);
         let (size, sha256) = record::sha256_of(&path).map_err(|_| FirmwareError::NotInPackage {
             package: package.name.clone(),
@@ -65,7 +102,7 @@ pub fn fetch(to: &Path, arch: &str, progress: Progress<'_>) -> Result<Installer,
         })?;
         let staged = staging.work().join(file);
         fs::rename(&path, &staged).map_err(|cause| FirmwareError::Write { path: staged, cause })?;
-        files.push(RecordedFile { file: file.to_owned(), size, sha256, origin, names: Vec::new() });
+        files.push(RecordedFile { file: (*file).to_owned(), size, sha256, origin, names: Vec::new() });
     }
     let version = package.version.clone();
     let source = Source::Debian {
@@ -78,17 +115,17 @@ pub fn fetch(to: &Path, arch: &str, progress: Progress<'_>) -> Result<Installer,
     };
     staging.write(record::FILE_NAME, Record::new(source, files).text().as_bytes())?;
     progress.check()?;
-    for file in [LINUX, INITRD, record::FILE_NAME] {
+    for file in wanted.iter().map(|(_, file)| *file).chain([record::FILE_NAME]) {
         staging.put(file)?;
     }
     staging.settle()?;
     Ok(Installer { linux: to.join(LINUX), initrd: to.join(INITRD), version, fresh: true })
 }
 
-fn present(to: &Path, arch: &str) -> Option<Installer> {
+fn present(to: &Path, arch: &str, wanted: &[(&str, &str)]) -> Option<Installer> {
     let record = Record::read(to).ok()?;
     let Source::Debian { package, version, .. } = &record.source else { return None };
-    let complete = [LINUX, INITRD].iter().all(|name| record.files.iter().any(|file| file.file == *name));
+    let complete = wanted.iter().all(|(_, name)| record.files.iter().any(|file| file.file == *name));
     if !complete || release_of(package, arch).is_none() || !record.holds(to) {
         return None;
     }
@@ -122,5 +159,15 @@ mod tests {
         .map(str::to_owned);
         assert_eq!(newest(&names, "amd64"), Some((13, "debian-installer-13-netboot-amd64".to_owned())));
         assert_eq!(newest(&names, "riscv64"), None);
+    }
+
+    #[test]
+    fn loaders_come_under_the_names_by_which_they_look_for_each_other() {
+        assert_eq!(wanted("amd64", Extra::Nothing), [("linux", "linux"), ("initrd.gz", "initrd.gz")]);
+        let amd64 = wanted("amd64", Extra::Loaders);
+        assert!(amd64.contains(&("grubx64.efi", "grubx64.efi")));
+        assert!(amd64.contains(&("boot-screens/ldlinux.c32", "ldlinux.c32")));
+        assert!(!wanted("arm64", Extra::Loaders).iter().any(|(_, name)| *name == "pxelinux.0"));
+        assert_eq!(wanted("riscv64", Extra::Loaders).len(), 2, "Debian signs none for it");
     }
 }

@@ -15,31 +15,16 @@ use crate::records::{Mac, Node, Uuid};
 
 use super::appliance::Journal;
 use super::console::Console;
+use super::firmware::Firmware;
+use super::plain_rom::PlainRom;
 use super::run::Heard;
 use super::sandbox::{Place, Process, Sandbox};
 use super::{LabError, programs};
 
-/// Memory of a guest, MiB: the Debian installer stops at a question about "low memory mode" below this.
-pub const MEMORY: u32 = 1024;
 /// How long a trial with hardware acceleration may take. OVMF needs 6 s even in emulation, SeaBIOS less than one.
 const TRIAL: Duration = Duration::from_secs(10);
 /// What QEMU says when hardware acceleration fails after all; the guest stands still from then on.
 const FAILURES: [&str; 2] = ["KVM internal error", "qemu-system-x86_64:"];
-
-/// OVMF's code; the 4M pair first, since Debian 13 has no other.
-const OVMF_CODE: &[&str] = &["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd"];
-/// OVMF's variables, matching [`OVMF_CODE`] by position.
-const OVMF_VARS: &[&str] = &["/usr/share/OVMF/OVMF_VARS_4M.fd", "/usr/share/OVMF/OVMF_VARS.fd"];
-
-/// Kind of firmware of a guest.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Firmware {
-    /// SeaBIOS with QEMU's iPXE ROM: asks as architecture 0, user class iPXE.
-    #[default]
-    Bios,
-    /// OVMF with its own PXE client: asks as architecture 7, then 4011 in proxy mode.
-    Uefi,
-}
 
 /// How a guest's processor is run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,13 +76,14 @@ impl Machine {
             uuid: node.uuid,
             serial: node.serial.clone(),
             firmware,
-            memory: MEMORY,
+            memory: firmware.memory(),
             name,
         })
     }
 
-    /// QEMU's arguments, without the program. `code` and `vars` are OVMF's files for UEFI.
-    fn arguments(&self, accel: Accel, tap: &str, flash: Option<&Flash>) -> Vec<String> {
+    /// QEMU's arguments, without the program.
+    fn arguments(&self, accel: Accel, tap: &str, image: &Image) -> Vec<String> {
+        let firmware = self.firmware;
         let mut arguments: Vec<String> =
             ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none"]
                 .map(String::from)
@@ -105,25 +91,36 @@ impl Machine {
         let mut add = |words: &[&str]| arguments.extend(words.iter().map(|word| (*word).to_owned()));
         add(&["-accel", accel.argument(), "-smp", "1", "-m", &self.memory.to_string()]);
         // Without five-level paging: OVMF of 2022 stops early with it.
-        add(&["-cpu", "max,-la57"]);
+        add(&["-M", firmware.board(), "-cpu", if firmware.is_arm64() { "cortex-a57" } else { "max,-la57" }]);
         add(&["-chardev", "stdio,id=c0,signal=off", "-serial", "chardev:c0"]);
         add(&["-netdev", &format!("tap,id=n0,ifname={tap},script=no,downscript=no")]);
         let mut card = format!("virtio-net-pci,netdev=n0,mac={},bootindex=1", self.mac);
-        match flash {
-            // `graphics=off` makes SeaBIOS and the iPXE ROM write to the serial port.
-            None => add(&["-M", "pc,graphics=off"]),
-            Some(Flash { code, vars }) => {
-                // No ROM: the firmware's own PXE client asks, as on most real machines.
-                card.push_str(",romfile=");
+        if !firmware.keeps_card_rom() {
+            // The firmware's own client asks, as on most real machines.
+            card.push_str(",romfile=");
+        }
+        if firmware == Firmware::Arm64UBoot {
+            // U-Boot 2023 misreads the address of a card that can be asked in the old way: its first byte six times.
+            card.push_str(",disable-legacy=on");
+        }
+        match image {
+            Image::OfQemu => {}
+            Image::Rom(file) => add(&["-bios", &file.display().to_string()]),
+            Image::Flash { code, vars } => {
+                if firmware.uses_smm() {
+                    add(&["-global", "driver=cfi.pflash01,property=secure,value=on"]);
+                }
                 let drive = |unit, more, file: &Path| {
                     format!("if=pflash,unit={unit},format=raw{more},file={}", comma_safe(file))
                 };
-                add(&["-M", "q35", "-drive", &drive(0, ",readonly=on", code)]);
-                add(&["-drive", &drive(1, "", vars)]);
+                add(&["-drive", &drive(0, ",readonly=on", code), "-drive", &drive(1, "", vars)]);
                 // Newer EDK2 has no network without a source of randomness.
                 add(&["-device", "virtio-rng-pci"]);
-                // PXE by IPv4 only: a failing attempt by IPv6 takes a minute.
+                // PXE by IPv4 only, or by none for HTTP Boot: each failing attempt takes a minute.
                 add(&["-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n"]);
+                if firmware == Firmware::UefiHttp {
+                    add(&["-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n"]);
+                }
             }
         }
         add(&["-device", &card]);
@@ -137,33 +134,44 @@ impl Machine {
     }
 }
 
-/// OVMF's two flash images.
+/// Where a guest's firmware comes from.
 #[derive(Debug)]
-struct Flash {
-    code: PathBuf,
-    /// A copy of the guest's own: the firmware writes to it.
-    vars: PathBuf,
+enum Image {
+    /// QEMU's own default.
+    OfQemu,
+    /// One read-only file.
+    Rom(PathBuf),
+    /// EDK2's two flash images.
+    Flash {
+        code: PathBuf,
+        /// A copy of the guest's own: the firmware writes to it.
+        vars: PathBuf,
+    },
 }
 
-impl Flash {
-    fn copy(sandbox: &Sandbox, machine: &Machine) -> Result<Self, LabError> {
-        let code = programs::file(OVMF_CODE, "ovmf")?;
-        let position = OVMF_CODE.iter().position(|path| Path::new(path) == code).unwrap_or_default();
-        let original = programs::file(&OVMF_VARS[position..=position], "ovmf")?;
+impl Image {
+    fn prepare(sandbox: &Sandbox, machine: &Machine) -> Result<Self, LabError> {
+        if let Some(file) = machine.firmware.rom() {
+            return Ok(Self::Rom(file?));
+        }
+        let Some(images) = machine.firmware.images() else { return Ok(Self::OfQemu) };
+        let (code, original) = images.find()?;
         let vars = sandbox.work().join(format!("{}.vars.fd", machine.mac.dashed()));
         std::fs::copy(&original, &vars).map_err(|cause| LabError::File {
             what: "copy",
             path: original,
             cause,
         })?;
-        Ok(Self { code, vars })
+        Ok(Self::Flash { code, vars })
     }
 }
 
 /// A running machine. Dropping it switches it off.
 #[derive(Debug)]
 pub struct Guest {
+    // Ended in this order.
     process: Process,
+    _rom: Option<PlainRom>,
     /// Its serial console.
     pub console: Console,
     /// What QEMU itself has to say: nothing, when all is well.
@@ -180,18 +188,22 @@ impl Guest {
         choice: AccelChoice,
         listener: Option<Sender<Heard>>,
     ) -> Result<Self, LabError> {
-        programs::require(&["qemu-system-x86_64"])?;
+        let program = machine.firmware.program();
+        programs::require(&[program])?;
         let tap = sandbox.tap()?;
         let accel = match choice {
             AccelChoice::Fixed(accel) => accel,
             AccelChoice::Auto => Self::tried(sandbox, machine, &tap)?,
         };
-        sandbox.connect(&tap)?;
+        let rom = match machine.firmware.hides_ipxe() {
+            true => Some(PlainRom::start(sandbox, &tap)?),
+            false => sandbox.connect(&tap).map(|()| None)?,
+        };
         let launched = Launched::new(sandbox, machine, accel, &tap, Complaints::Apart)?;
-        let failed = |cause| LabError::Start { program: "qemu-system-x86_64".into(), cause };
+        let failed = |cause| LabError::Start { program: program.into(), cause };
         let console = Console::follow(launched.console, listener).map_err(failed)?;
         let complaints = Journal::follow(launched.complaints, None).map_err(failed)?;
-        Ok(Self { process: launched.process, console, complaints, accel })
+        Ok(Self { process: launched.process, _rom: rom, console, complaints, accel })
     }
 
     /// Whether KVM works here is found out once per kind of firmware and process, with the guest's own command
@@ -203,7 +215,9 @@ impl Guest {
         if let Some((_, accel)) = found.iter().find(|(firmware, _)| *firmware == machine.firmware) {
             return Ok(*accel);
         }
-        let accel = match Path::new("/dev/kvm").exists() && Self::survives(sandbox, machine, tap)? {
+        // An arm64 guest is always emulated: the lab's machine for it is made for that.
+        let possible = Path::new("/dev/kvm").exists() && !machine.firmware.is_arm64();
+        let accel = match possible && Self::survives(sandbox, machine, tap)? {
             true => Accel::Kvm,
             false => Accel::Tcg,
         };
@@ -213,7 +227,8 @@ impl Guest {
 
     fn survives(sandbox: &Sandbox, machine: &Machine, tap: &str) -> Result<bool, LabError> {
         let launched = Launched::new(sandbox, machine, Accel::Kvm, tap, Complaints::OnTheConsole)?;
-        let failed = |cause| LabError::Start { program: "qemu-system-x86_64".into(), cause };
+        let program = machine.firmware.program();
+        let failed = |cause| LabError::Start { program: program.into(), cause };
         let console = Console::follow(launched.console, None).map_err(failed)?;
         let [internal, other] = FAILURES;
         let heard = console.wait_for(&[internal, other, machine.firmware.sign_of_life()], TRIAL);
@@ -256,11 +271,9 @@ impl Launched {
         tap: &str,
         complaints_go: Complaints,
     ) -> Result<Self, LabError> {
-        let flash = match machine.firmware {
-            Firmware::Bios => None,
-            Firmware::Uefi => Some(Flash::copy(sandbox, machine)?),
-        };
-        let failed = |cause| LabError::Start { program: "qemu-system-x86_64".into(), cause };
+        let image = Image::prepare(sandbox, machine)?;
+        let program = machine.firmware.program();
+        let failed = |cause| LabError::Start { program: program.into(), cause };
         let (console, stdout) = std::io::pipe().map_err(failed)?;
         let (complaints, stderr) = std::io::pipe().map_err(failed)?;
         let stderr = match complaints_go {
@@ -271,8 +284,8 @@ impl Launched {
         let process = sandbox.start(
             &machine.name,
             sandbox
-                .command(Place::Net, "qemu-system-x86_64")
-                .args(machine.arguments(accel, tap, flash.as_ref()))
+                .command(Place::Net, program)
+                .args(machine.arguments(accel, tap, &image))
                 .stdin(Stdio::piped())
                 .stdout(stdout)
                 .stderr(stderr),
@@ -307,37 +320,6 @@ impl fmt::Display for Accel {
     }
 }
 
-impl Firmware {
-    /// What it writes when it has come to the point where it boots from the network.
-    fn sign_of_life(self) -> &'static str {
-        match self {
-            // The iPXE ROM's list of features.
-            Self::Bios => "Features:",
-            Self::Uefi => "BdsDxe",
-        }
-    }
-
-    /// Name as on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Bios => "bios",
-            Self::Uefi => "uefi",
-        }
-    }
-}
-
-impl FromStr for Firmware {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "bios" => Ok(Self::Bios),
-            "uefi" => Ok(Self::Uefi),
-            other => Err(format!("'{other}' is no firmware of the lab: use bios or uefi")),
-        }
-    }
-}
-
 impl FromStr for AccelChoice {
     type Err = String;
 
@@ -367,13 +349,21 @@ mod tests {
             uuid: Some("00112233-4455-6677-8899-aabbccddeeff".parse().unwrap()),
             serial: Some("SN,1".into()),
             firmware,
-            memory: MEMORY,
+            memory: firmware.memory(),
         }
+    }
+
+    fn line(firmware: Firmware, accel: Accel, image: &Image) -> String {
+        machine(firmware).arguments(accel, "tap3", image).join(" ")
+    }
+
+    fn flash() -> Image {
+        Image::Flash { code: "/c,ode".into(), vars: "/vars".into() }
     }
 
     #[test]
     fn a_bios_guest_writes_its_firmware_to_the_serial_port_and_keeps_its_rom() {
-        let line = machine(Firmware::Bios).arguments(Accel::Tcg, "tap0", None).join(" ");
+        let line = line(Firmware::Bios, Accel::Tcg, &Image::OfQemu);
         assert!(line.contains("-M pc,graphics=off"), "{line}");
         assert!(line.contains("mac=52:54:00:be:ef:01,bootindex=1 "), "{line}");
         assert!(!line.contains("romfile"), "{line}");
@@ -383,11 +373,34 @@ mod tests {
 
     #[test]
     fn a_uefi_guest_asks_with_its_own_pxe_client() {
-        let flash = Flash { code: "/c,ode".into(), vars: "/vars".into() };
-        let line = machine(Firmware::Uefi).arguments(Accel::Kvm, "tap3", Some(&flash)).join(" ");
+        let line = line(Firmware::Uefi, Accel::Kvm, &flash());
         assert!(line.contains(",romfile="), "{line}");
         assert!(line.contains("readonly=on,file=/c,,ode"), "{line}");
         assert!(line.contains("ifname=tap3"), "{line}");
         assert!(line.contains("IPv6PXESupport,string=n"), "{line}");
+        assert!(!line.contains("IPv4PXESupport") && !line.contains("secure"), "{line}");
+    }
+
+    #[test]
+    fn http_boot_comes_first_without_pxe_and_the_cards_rom_stays_where_it_is_wanted() {
+        let http = line(Firmware::UefiHttp, Accel::Tcg, &flash());
+        assert!(http.contains("IPv4PXESupport,string=n") && http.contains(",romfile="), "{http}");
+        let rom = line(Firmware::UefiIpxeRom, Accel::Tcg, &flash());
+        assert!(!rom.contains("romfile") && !rom.contains("IPv4PXESupport"), "{rom}");
+    }
+
+    #[test]
+    fn secure_boot_keeps_its_variables_by_smm() {
+        let line = line(Firmware::SecureBoot, Accel::Tcg, &flash());
+        assert!(line.contains("-M q35,smm=on"), "{line}");
+        assert!(line.contains("cfi.pflash01,property=secure,value=on"), "{line}");
+    }
+
+    #[test]
+    fn an_arm64_guest_has_a_processor_of_its_own() {
+        let line = line(Firmware::Arm64UBoot, Accel::Tcg, &Image::Rom("/u-boot.bin".into()));
+        assert!(line.contains("-M virt -cpu cortex-a57") && line.contains("-bios /u-boot.bin"), "{line}");
+        assert!(line.contains(",romfile=,disable-legacy=on"), "{line}");
+        assert_eq!(Firmware::Arm64.program(), "qemu-system-aarch64");
     }
 }

@@ -11,8 +11,10 @@
 
 pub mod appliance;
 pub mod console;
+pub mod firmware;
 pub mod guest;
 pub mod network;
+pub mod plain_rom;
 pub mod programs;
 pub mod records;
 pub mod router;
@@ -27,7 +29,8 @@ pub mod watched;
 
 pub use appliance::Appliance;
 pub use console::Console;
-pub use guest::{Accel, AccelChoice, Firmware, Guest, Machine};
+pub use firmware::Firmware;
+pub use guest::{Accel, AccelChoice, Guest, Machine};
 pub use sandbox::{Place, Process, Sandbox};
 
 use std::path::PathBuf;

@@ -13,6 +13,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("dnsmasq", "dnsmasq-base"),
     ("tcpdump", "tcpdump"),
     ("qemu-system-x86_64", "qemu-system-x86"),
+    ("qemu-system-aarch64", "qemu-system-arm"),
 ];
 
 /// Folders in which root's programs lie, whatever `PATH` says (`su` without `-` leaves `sbin` out).

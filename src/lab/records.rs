@@ -11,12 +11,13 @@ use crate::config::{Diagnostic, Findings, diagnostic, tree};
 use crate::records::{BootFile, Node, Snapshot, nodes_file};
 
 use super::LabError;
+use super::firmware::Firmware;
 use super::sandbox::Sandbox;
 
 /// nodes.yaml of the lab's own five nodes: the example that users start from.
 pub const NODES: &str = include_str!("../../config/nodes.yaml");
 /// boot.yaml that boots the Debian installer.
-pub const BOOT: &str = include_str!("boot.yaml");
+const BOOT: &str = include_str!("boot.yaml");
 /// The server's address with the lab's own records: the tutorial's.
 const SERVER: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 254);
 
@@ -30,18 +31,28 @@ pub struct Files {
 }
 
 impl Files {
-    /// The user's files, and the lab's own in place of those not given.
+    /// The user's files, and the lab's own, for a guest with `firmware`, in place of those not given.
     pub fn or_built_in(
         sandbox: &Sandbox,
+        firmware: Firmware,
         nodes: Option<&PathBuf>,
         boot: Option<&PathBuf>,
     ) -> Result<Self, LabError> {
-        let or = |given: Option<&PathBuf>, name, content| match given {
+        let or = |given: Option<&PathBuf>, name, content: &str| match given {
             Some(path) => Ok(path.clone()),
             None => sandbox.write(name, content),
         };
-        Ok(Self { nodes: or(nodes, "nodes.yaml", NODES)?, boot: or(boot, "boot.yaml", BOOT)? })
+        Ok(Self { nodes: or(nodes, "nodes.yaml", NODES)?, boot: or(boot, "boot.yaml", &boot_for(firmware))? })
     }
+}
+
+/// boot.yaml that boots the Debian installer on a guest with `firmware`.
+fn boot_for(firmware: Firmware) -> String {
+    let mut text = BOOT.replace("ttyS0", firmware.console());
+    if let Some(loader) = firmware.loader() {
+        text.push_str(&format!("loader: {loader}\n"));
+    }
+    text
 }
 
 /// Reads record files as `bootlace serve` does. `boot` may be empty.
@@ -102,12 +113,12 @@ fn unknown(records: &Snapshot, name: &str) -> String {
 }
 
 /// Paths of kernel and initrd on bootlace's HTTP, as far as it serves them itself.
-pub fn boot_paths(records: &Snapshot, node: &Node) -> (Option<String>, Option<String>) {
+pub fn boot_paths(records: &Snapshot, node: &Node, cpu: Cpu) -> (Option<String>, Option<String>) {
     let path = |file: &BootFile| match file {
         BootFile::Asset(path) => Some(format!("/{}", path.trim_start_matches('/'))),
         BootFile::Local | BootFile::Url(_) => None,
     };
-    match resolve(records, node, Some(Cpu::X86_64)) {
+    match resolve(records, node, Some(cpu)) {
         Some(found) => (path(&found.entry.kernel), found.entry.initrd.as_ref().and_then(path)),
         None => (None, None),
     }
@@ -165,6 +176,13 @@ mod tests {
         assert_eq!(labels, ["compute1", "compute2", "compute3", "compute4", "compute5"]);
         assert_eq!(records.nodes()[4].nics[0].mac.to_string(), "52:54:00:be:ef:05");
         assert_eq!(records.nodes()[4].ipv4_for(None), Some(Ipv4Addr::new(172, 16, 0, 5)));
+    }
+
+    #[test]
+    fn the_built_in_entry_fits_the_firmware() {
+        assert_eq!(boot_for(Firmware::Bios), BOOT);
+        assert!(boot_for(Firmware::Arm64).contains("params: console=ttyAMA0 "));
+        assert!(boot_for(Firmware::BiosPxelinux).ends_with("\nloader: pxelinux.0\n"));
     }
 
     #[test]

@@ -12,7 +12,8 @@ use serde_json::Value;
 use crate::config::Mode;
 
 use super::appliance::{Appliance, Service};
-use super::guest::{Accel, AccelChoice, Firmware, Guest, Machine};
+use super::firmware::Firmware;
+use super::guest::{Accel, AccelChoice, Guest, Machine};
 use super::records::{Files, Lan, boot_paths, find, load};
 use super::router::Router;
 use super::sandbox::Sandbox;
@@ -164,7 +165,7 @@ pub struct Outcome {
 ///
 /// The calling thread stays in the lab's (then empty) namespaces: this is the last thing it does.
 pub fn run(plan: &Plan, report: &mut dyn FnMut(Report<'_>)) -> Result<Outcome, LabError> {
-    let mut needed = vec!["setpriv", "ip", "sysctl", "ethtool", "qemu-system-x86_64"];
+    let mut needed = vec!["setpriv", "ip", "sysctl", "ethtool", plan.firmware.program()];
     if !plan.mode.gives_addresses() {
         needed.push("dnsmasq");
     }
@@ -173,7 +174,7 @@ pub fn run(plan: &Plan, report: &mut dyn FnMut(Report<'_>)) -> Result<Outcome, L
     let (tell, heard) = channel();
     signals(tell.clone())?;
     let sandbox = Sandbox::enter()?;
-    let files = Files::or_built_in(&sandbox, plan.nodes.as_ref(), plan.boot.as_ref())?;
+    let files = Files::or_built_in(&sandbox, plan.firmware, plan.nodes.as_ref(), plan.boot.as_ref())?;
     let records = load(std::slice::from_ref(&files.nodes), std::slice::from_ref(&files.boot))?;
     let node = find(&records, plan.node.as_deref())?;
     let lan = Lan::around(&records, &node)?;
@@ -214,7 +215,7 @@ pub fn run(plan: &Plan, report: &mut dyn FnMut(Report<'_>)) -> Result<Outcome, L
         plan.firmware.name(),
         guest.accel
     )));
-    let (kernel, initrd) = boot_paths(&records, &node);
+    let (kernel, initrd) = boot_paths(&records, &node, plan.firmware.cpu());
     let mut watch = Watch {
         plan,
         tracker: Tracker::new(machine.mac, kernel, initrd),

@@ -145,7 +145,19 @@ impl Tracker {
         let field = |name: &str| entry[name].as_str();
         match field("event")? {
             "dhcp" => (entry["reply"]["type"] == "OFFER").then_some(Stage::Offered),
-            "tftp" if field("outcome") == Some("sent") => loader(field("name")?),
+            "tftp" if field("outcome") == Some("sent") => {
+                let name = field("name")?;
+                // PXELINUX, GRUB and U-Boot fetch everything by TFTP.
+                let is = |path: &Option<String>| {
+                    path.as_ref()
+                        .is_some_and(|path| path.trim_start_matches('/') == name.trim_start_matches('/'))
+                };
+                match () {
+                    () if is(&self.kernel) => Some(Stage::Kernel),
+                    () if is(&self.initrd) => Some(Stage::Initrd),
+                    () => config(name).or_else(|| loader(name)),
+                }
+            }
             "http" if entry["status"].as_u64().is_some_and(|status| matches!(status, 200 | 206)) => {
                 let path = field("path")?.split('?').next();
                 match field("what")? {
@@ -166,6 +178,12 @@ impl Tracker {
             reached.push(stage);
         }
     }
+}
+
+/// The script of loaders other than iPXE: the settings file made for the node.
+fn config(name: &str) -> Option<Stage> {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    (name.contains("pxelinux.cfg/") || file.starts_with("grub.cfg")).then_some(Stage::Script)
 }
 
 /// Loaders are programs; scripts and settings that a loader asks for by TFTP are not.
@@ -217,6 +235,22 @@ mod tests {
         assert_eq!(tracker.serial(b"sion 6.1.0\r\n"), [Stage::Started]);
         assert_eq!(tracker.serial(b"Select a language\r\n"), [Stage::Installer]);
         assert_eq!(tracker.furthest(), Some(Stage::Installer));
+    }
+
+    #[test]
+    fn a_loader_that_fetches_everything_by_tftp_passes_the_same_stages() {
+        let mut tracker = tracker();
+        let sent = |name: &str| json!({"event": "tftp", "mac": MAC, "name": name, "outcome": "sent"});
+        for (name, stage) in [
+            ("bootnetx64.efi", Stage::Loader),
+            ("/debian-installer/amd64/grub/grub.cfg", Stage::Script),
+            ("/linux", Stage::Kernel),
+            ("initrd.gz", Stage::Initrd),
+        ] {
+            assert_eq!(tracker.journal(&sent(name)), [stage], "{name}");
+        }
+        assert_eq!(tracker.journal(&sent("x86_64-efi/command.lst")), []);
+        assert_eq!(super::config("pxelinux.cfg/01-52-54-00-be-ef-01"), Some(Stage::Script));
     }
 
     #[test]

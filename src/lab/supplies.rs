@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::firmware::archive::STABLE;
 use crate::firmware::fetch::{self, Origin};
-use crate::firmware::{FirmwareError, Loaders, Progress, installer};
+use crate::firmware::installer::{self, Extra};
+use crate::firmware::{FirmwareError, Loaders, Progress};
 
-use super::guest::Firmware;
+use super::firmware::Firmware;
 
 /// Where they are kept when nothing else is said.
 pub const CACHE: &str = "/var/cache/bootlace/lab";
@@ -20,8 +21,9 @@ pub struct Supplies {
     pub loaders: Option<PathBuf>,
 }
 
-/// Fetches what is missing in `cache`: the installer into `installer/amd64`, unless `assets` is the user's own
-/// folder; loaders into `firmware`, when the guest's firmware loads one (a BIOS guest has iPXE in ROM).
+/// Fetches what is missing in `cache`: the installer for the guest's processor into `installer/ARCH`, with the loaders
+/// of its package where the firmware wants one of them, unless `assets` is the user's own folder; iPXE into
+/// `firmware`, when the guest's firmware loads it.
 pub fn fetch(
     cache: &Path,
     firmware: Firmware,
@@ -31,13 +33,15 @@ pub fn fetch(
     let assets = match assets {
         Some(folder) => folder,
         None => {
-            let folder = cache.join("installer/amd64");
-            installer::fetch(&folder, "amd64", progress)?;
+            let arch = firmware.debian_arch();
+            let folder = cache.join("installer").join(arch);
+            let loaders = if firmware.loader().is_some() { Extra::Loaders } else { Extra::Nothing };
+            installer::fetch(&folder, arch, loaders, progress)?;
             folder
         }
     };
     let folder = cache.join("firmware");
-    if firmware == Firmware::Uefi {
+    if firmware.loads_ipxe() {
         fetch::fetch(&folder, &Origin::Debian { suite: STABLE.to_owned() }, false, progress)?;
     }
     let there = Loaders::from_folder(&folder).is_ok_and(|(loaders, _)| !loaders.is_empty());

@@ -6,7 +6,6 @@ use std::str::FromStr;
 use crate::records::{Mac, Node};
 
 use super::LabError;
-use super::guest::Firmware;
 
 /// Memory that root images and installers are comfortable with, MiB.
 pub const MEMORY: u32 = 2048;
@@ -36,6 +35,15 @@ pub enum VirtType {
     Kvm,
     /// Emulation.
     Qemu,
+}
+
+/// Firmware of the machine: those of the lab's kinds that libvirt makes from a plain command line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Firmware {
+    /// SeaBIOS with QEMU's iPXE ROM.
+    Bios,
+    /// OVMF with its own PXE client.
+    Uefi,
 }
 
 /// How a node's machine shall be made.
@@ -125,6 +133,18 @@ impl Network {
             Firmware::Uefi => ",rom.bar=off",
         };
         format!("{to},model=virtio,mac={mac}{rom}")
+    }
+}
+
+impl FromStr for Firmware {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "bios" => Ok(Self::Bios),
+            "uefi" => Ok(Self::Uefi),
+            other => Err(format!("'{other}' is no firmware of a libvirt machine: use bios or uefi")),
+        }
     }
 }
 

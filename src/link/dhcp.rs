@@ -12,7 +12,8 @@ use crate::client::Client;
 use crate::config::{InterfaceSettings, Mode, Settings, Transport};
 use crate::dhcp::Packet;
 use crate::journal::event::{DhcpEvent, DhcpOutcome, Sent};
-use crate::journal::{Event, Journal, Level, Notice};
+use crate::journal::{Event, Journal, Level, Notice, findings};
+use crate::policy::servers::{Servers, Sighting};
 use crate::policy::{self, Answer, Arrival, Fact, Request, Seen, Verdict};
 use crate::world::{Current, World};
 
@@ -22,7 +23,7 @@ use super::dhcp_v6::{self, OwnV6};
 use super::frame::{self, Datagram};
 use super::raw::RawSocket;
 use super::router::Advertiser;
-use super::udp_dhcp::DhcpSocket;
+use super::udp_dhcp::{self, DhcpSocket};
 use super::udp_v6::SocketV6;
 use super::upkeep::{self, Watch};
 use super::{Interface, LinkError, Links, Peers};
@@ -238,7 +239,12 @@ impl Listener {
             Delivery::Unicast(to) | Delivery::Relay(to) => {
                 // No socket, or no route to a client or relay of another subnet: back to the card that the
                 // request came from, which knows the way.
-                let sent = socket.map(|socket| socket.send(payload, to));
+                let interface = &self.interface;
+                let lost = self.raw.is_some()
+                    && asker.is_some()
+                    && !interface.network.contains(to.ip())
+                    && !udp_dhcp::has_route(to, &interface.addresses);
+                let sent = socket.filter(|_| !lost).map(|socket| socket.send(payload, to));
                 match (sent, asker) {
                     (Some(Ok(())), _) => {}
                     (_, Some(mac)) if self.raw.is_some() => frame_to(mac, to)?,
@@ -269,9 +275,11 @@ pub async fn serve(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), LinkError> {
     let seen = Arc::new(Mutex::new(Seen::default()));
+    let servers = Arc::new(Mutex::new(Servers::default()));
     let mut tasks = tokio::task::JoinSet::new();
     for (settings, listener) in listeners {
         let (current, peers, seen, start) = (current.clone(), peers.clone(), Arc::clone(&seen), now());
+        let servers = Arc::clone(&servers);
         let shell_journal = journal.clone();
         let shell = move |listener| Shell {
             listener,
@@ -279,6 +287,7 @@ pub async fn serve(
             peers: peers.clone(),
             journal: shell_journal.clone(),
             seen: Arc::clone(&seen),
+            servers: Arc::clone(&servers),
             start,
             own_v6: Mutex::default(),
             delayed: Delayed::default(),
@@ -300,6 +309,7 @@ pub(super) struct Shell {
     pub(super) peers: Peers,
     pub(super) journal: Journal,
     seen: Arc<Mutex<Seen>>,
+    servers: Arc<Mutex<Servers>>,
     start: Instant,
     pub(super) own_v6: Mutex<OwnV6>,
     delayed: Delayed<Pending>,
@@ -425,6 +435,21 @@ impl Shell {
             }
             decision
         };
+        let planned = match &decision.verdict {
+            Verdict::Answer(answer) => Some(answer.reply.encode(answer.limit).bytes),
+            _ => None,
+        };
+        let sighting = Sighting {
+            request,
+            own_mac: self.listener.interface.mac.map(|mac| mac.bytes()),
+            source_mac: asker,
+            answer: planned.as_deref(),
+            world: &world,
+        };
+        let observation =
+            self.servers.lock().unwrap_or_else(PoisonError::into_inner).observe(&sighting, elapsed);
+        let mut because = decision.because;
+        because.extend(observation.step);
         let interface = Arc::clone(&self.listener.interface.name);
         let vlan = self.listener.interface.vlan;
         let message = payload.to_vec();
@@ -437,7 +462,7 @@ impl Shell {
             message,
             outcome,
             node: decision.node.map(|node| node.label()),
-            because: decision.because,
+            because,
         };
         match decision.verdict {
             Verdict::Silence(reason) => {
@@ -455,6 +480,9 @@ impl Shell {
                     self.send(pending);
                 }
             }
+        }
+        for finding in observation.findings {
+            self.journal.note(findings::event(finding));
         }
     }
 

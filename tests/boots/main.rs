@@ -11,9 +11,12 @@
 )]
 
 mod command;
+mod decoded;
+mod efi32;
 mod installer;
 mod libvirt;
 mod machines;
+mod more;
 mod payload;
 mod vagrant;
 mod vlan;

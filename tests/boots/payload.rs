@@ -13,8 +13,13 @@ pub const MARKER: &str = "bootlace-test: started by";
 
 /// Loaders and installer, fetched when they are missing.
 pub fn supplies() -> Supplies {
+    supplies_for(Firmware::Uefi)
+}
+
+/// The same for a machine with `firmware`.
+pub fn supplies_for(firmware: Firmware) -> Supplies {
     let say = |text: &str| eprintln!("{text}");
-    supplies::fetch(&cache(), Firmware::Uefi, None, Progress::new(&say, &AtomicBool::new(false))).unwrap()
+    supplies::fetch(&cache(), firmware, None, Progress::new(&say, &AtomicBool::new(false))).unwrap()
 }
 
 /// Where `make test` has put them.
@@ -27,6 +32,12 @@ pub fn cache() -> PathBuf {
 pub fn tiny(sandbox: &Sandbox, supplies: &Supplies) -> PathBuf {
     let kernel = std::fs::read(supplies.assets.join("linux")).unwrap();
     let folder = sandbox.write("assets/linux", kernel).unwrap().parent().unwrap().to_owned();
+    for file in std::fs::read_dir(&supplies.assets).unwrap().flatten() {
+        let name = file.file_name().into_string().unwrap();
+        if [".efi", ".0", ".c32"].iter().any(|end| name.ends_with(end)) {
+            sandbox.write(&format!("assets/{name}"), std::fs::read(file.path()).unwrap()).unwrap();
+        }
+    }
     let busybox = ["/usr/bin/busybox", "/bin/busybox"]
         .iter()
         .find_map(|path| std::fs::read(path).ok())

@@ -21,8 +21,11 @@ pub const LIMIT: Duration = Duration::from_secs(240);
 pub const SERVER: &str = "172.16.0.254";
 /// Kernel parameters of the test's boot entry.
 pub const PARAMS: &str = "console=ttyS0 panic=-1 bootlace.test=yes";
+/// The same on an arm64 machine.
+pub const PARAMS_ARM64: &str = "console=ttyAMA0 panic=-1 bootlace.test=yes";
 /// Enough for firmware, kernel and the tiny initial RAM disk.
 const MEMORY: u32 = 384;
+const MEMORY_ARM64: u32 = 1024;
 
 /// Held while machines run: one boot keeps a processor busy.
 pub fn alone() -> MutexGuard<'static, ()> {
@@ -44,17 +47,33 @@ pub struct Vlan {
 impl Vlan {
     /// bootlace in `mode`; in proxy mode with a site DHCP server on a host of its own.
     pub fn start(mode: Mode) -> Self {
+        Self::start_for(mode, Firmware::Uefi)
+    }
+
+    /// The same with what a machine with `firmware` needs in the asset folder and in the boot entry.
+    pub fn start_for(mode: Mode, firmware: Firmware) -> Self {
+        let loader = firmware.loader().map(|name| format!(", loader: {name}")).unwrap_or_default();
+        let boot = match firmware.is_arm64() {
+            // No initial RAM disk: the kernel gets as far as looking for a root file system.
+            true => format!("{{hosts: [Default], kernel: linux, params: '{PARAMS_ARM64}'}}\n"),
+            false => format!(
+                "{{hosts: [Default], kernel: linux, initrd: tiny.cpio, params: '{PARAMS}'{loader}}}\n"
+            ),
+        };
+        Self::start_with(mode, firmware, &boot, &[])
+    }
+
+    /// The same with this boot.yaml, and further files in the asset folder.
+    pub fn start_with(mode: Mode, firmware: Firmware, boot: &str, files: &[(&str, Vec<u8>)]) -> Self {
         let _alone = alone();
-        let supplies = payload::supplies();
+        let supplies = payload::supplies_for(firmware);
         let sandbox = Sandbox::enter().expect("this test needs root");
         let assets = payload::tiny(&sandbox, &supplies);
+        for (name, content) in files {
+            sandbox.write(&format!("assets/{name}"), content).unwrap();
+        }
         let nodes = sandbox.write("nodes.yaml", records::NODES).unwrap();
-        let boot = sandbox
-            .write(
-                "boot.yaml",
-                format!("{{hosts: [Default], kernel: linux, initrd: tiny.cpio, params: '{PARAMS}'}}\n"),
-            )
-            .unwrap();
+        let boot = sandbox.write("boot.yaml", boot).unwrap();
         let _router = Router::start(&sandbox, "router").unwrap();
         let site = (mode == Mode::Proxy).then(|| {
             sandbox.host("dhcp", Some("172.16.0.253/24")).unwrap();
@@ -79,7 +98,8 @@ impl Vlan {
     /// Switches on the machine of a node of the example.
     pub fn boot(&self, node: &str, firmware: Firmware) -> Guest {
         let node = records::find(&records::built_in(), Some(node)).unwrap();
-        let machine = Machine { memory: MEMORY, ..Machine::of(&node, firmware).unwrap() };
+        let memory = if firmware.is_arm64() { MEMORY_ARM64 } else { MEMORY };
+        let machine = Machine { memory, ..Machine::of(&node, firmware).unwrap() };
         Guest::start(&self.sandbox, &machine, AccelChoice::Auto, None).unwrap()
     }
 

@@ -10,6 +10,8 @@
 
 mod client;
 mod modes;
+mod relay;
+mod servers;
 mod vlan;
 
 use std::time::Duration;

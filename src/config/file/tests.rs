@@ -49,12 +49,14 @@ no_boot_entry: wait
 subnets:
 - {subnet: 10.0.0.0/24, router: 10.0.0.254, dns: [10.0.0.2, 10.0.0.3], domain: example.org, lease: 2h, uefi_offer: pxe}
 profiles: {gpu: {loader: snp.efi, script: gpu.ipxe, options: {224: {hex: '01ff'}}, windowsize_max: 4}, plain: }
+known_servers: [10.0.0.2, 10.0.0.3]
 bootfile_option: nul
 blksize_max: 1024
 ";
     let settings = right(text).with(&Flags::default());
     assert_eq!(settings.mode, Mode::Reservation);
     assert_eq!(settings.interfaces[0].name, "eth0");
+    assert_eq!(settings.known_servers, [Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(10, 0, 0, 3)]);
     let eth1 = &settings.interfaces[1];
     assert_eq!((eth1.mode, eth1.transport), (Some(Mode::Proxy), Transport::Raw));
     assert_eq!(eth1.address, Some(Ipv4Addr::new(10, 0, 0, 1)));
