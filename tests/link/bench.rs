@@ -72,6 +72,11 @@ impl Bench {
         self
     }
 
+    /// Keeps a process as long as itself, and ends it before the sandbox.
+    pub fn hold(&self, process: Process) {
+        self.processes.borrow_mut().push(process);
+    }
+
     /// The exit code and the last words of a `bootlace serve` that is refused.
     pub fn refused(mut self, settings: &str) -> (Option<i32>, String) {
         let code = self.spawn(settings).wait(LIMIT).and_then(|status| status.code());
