@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use crate::boot::template::Templates;
 use crate::config::diagnostic::{Code, Diagnostic, Severity};
 use crate::config::file::Flags;
-use crate::config::{FirmwareSource, Mode, Settings};
+use crate::config::{FirmwareSource, Settings};
 use crate::firmware::Loaders;
 use crate::journal::{Event, Journal, Level, Notice};
 use crate::link::Interface;
@@ -34,10 +34,14 @@ pub struct Assembled {
 /// Reads everything that `settings` name; `config` is the bootlace.yaml they come from, if any. Gives a
 /// world, or all problems.
 pub fn assemble(
-    settings: Settings,
+    mut settings: Settings,
     config: Option<&Path>,
     interfaces: &[Interface],
 ) -> Result<Assembled, Vec<Diagnostic>> {
+    for own in &mut settings.interfaces {
+        let found = interfaces.iter().find(|interface| *interface.name == *own.name);
+        own.served_at = found.map(|interface| interface.address);
+    }
     let loaded = records::load::load(&settings.nodes, &settings.boot, Some(&settings), config);
     let mut problems = loaded.diagnostics;
     if let Some(snapshot) = &loaded.snapshot {
@@ -81,7 +85,7 @@ pub fn assemble(
 
 /// The networks that addresses are handed out in: only where an interface's mode does that.
 fn served_subnets(settings: &Settings, interfaces: &[Interface]) -> Vec<ServedSubnet> {
-    let gives = |interface: &&Interface| in_force(settings, &interface.name).0 == Mode::Reservation;
+    let gives = |interface: &&Interface| in_force(settings, &interface.name).0.gives_addresses();
     let own = interfaces.iter().filter(gives);
     own.map(|interface| {
         let router = settings.subnet_of(interface.address).and_then(|subnet| subnet.router);
@@ -170,6 +174,16 @@ fn keep_what_needs_a_restart(new: &mut Settings, old: &Settings) -> Vec<&'static
             }
         }
         new.v6 = old.v6;
+    }
+    // Which ports are bound depends on the mode.
+    let ports = |settings: &Settings| {
+        let modes = settings.interfaces.iter().map(|own| own.mode.unwrap_or(settings.mode));
+        modes.map(|mode| (mode.answers(), mode.answers_on_67())).collect::<Vec<_>>()
+    };
+    if ports(new) != ports(old) {
+        changed.push("mode");
+        new.mode = old.mode;
+        new.interfaces.clone_from(&old.interfaces);
     }
     if new.http != old.http {
         changed.push("http");

@@ -119,3 +119,68 @@ fn every_event_is_listed_in_the_documents() {
     let missing: Vec<_> = names.iter().filter(|name| !page.contains(&format!("| `{name}` |"))).collect();
     assert!(missing.is_empty(), "docs/events.md lacks a row for: {missing:?}");
 }
+
+/// The groups whose every rule something here tests. The others (TFTP, HTTP, loops, autoexec.ipxe) have pages of their
+/// own promises.
+const TESTED_GROUPS: &str = "PIDRMXHS";
+
+/// The source of every test function with the comment above it: from `#[test]` up over its comment, down to the brace
+/// that rustfmt puts at the same depth.
+fn test_functions(text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    let mut functions = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        if !matches!(line.trim(), "#[test]" | "#[tokio::test]") {
+            continue;
+        }
+        let above =
+            |line: &&&str| line.trim_start().starts_with("///") || line.trim_start().starts_with("#[");
+        let comment = lines[..at].iter().rev().take_while(above).count();
+        let end = lines[at..].iter().position(|below| below.trim() == "}" && depth(below) == depth(line));
+        let end = end.map_or(lines.len(), |end| at + end);
+        functions.push(lines[at - comment..end].join("\n"));
+    }
+    functions
+}
+
+/// Tags that docs/rules.md names as not tested, with the reason: `- D9: sentence.`
+fn excused() -> BTreeMap<String, String> {
+    let page = std::fs::read_to_string(root().join("docs/rules.md")).unwrap();
+    let (_, section) = page.split_once("## Not tested here").expect("the section of untested rules");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    section
+        .lines()
+        .filter_map(|line| line.strip_prefix("- ")?.split_once(": "))
+        .map(|(tag, why)| (tag.to_owned(), why.to_owned()))
+        .collect()
+}
+
+#[test]
+fn every_rule_of_the_wire_has_a_test_that_names_it_or_a_reason_why_none_can() {
+    let mut paths = Vec::new();
+    for folder in ["src", "tests"] {
+        files(&root().join(folder), &mut paths);
+    }
+    let mut tested = BTreeSet::new();
+    let mut count = 0;
+    for path in paths.iter().filter(|path| path.extension().is_some_and(|ext| ext == "rs")) {
+        for function in test_functions(&std::fs::read_to_string(path).unwrap_or_default()) {
+            tested.extend(tags(&function));
+            count += 1;
+        }
+    }
+    assert!(count > 200, "test functions are found: {count}");
+    let (listed, excused) = (listed(), excused());
+    for (tag, why) in &excused {
+        assert!(listed.contains_key(tag), "{tag} is excused and no rule");
+        assert!(why.len() > 20 && why.ends_with('.'), "{tag}: a sentence says why nothing can test it");
+        assert!(!tested.contains(tag), "{tag} has a test: it needs no excuse any more");
+    }
+    let missing: Vec<_> = listed
+        .keys()
+        .filter(|tag| tag.starts_with(|group| TESTED_GROUPS.contains(group)))
+        .filter(|tag| !tested.contains(*tag) && !excused.contains_key(*tag))
+        .collect();
+    assert!(missing.is_empty(), "no test names these rules, and docs/rules.md does not say why: {missing:?}");
+}

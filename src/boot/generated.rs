@@ -4,10 +4,11 @@
 //! `config.ipxe` (openchami.md f.5). Both carry the node on to its boot script, by an absolute URL [A4].
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use crate::config::{Mode, NoBootEntry, Settings};
+use crate::config::{Mode, NoBootEntry};
 use crate::link::Peer;
-use crate::records::Node;
+use crate::records::{Mac, Node};
 use crate::world::World;
 
 use super::template::{Name, Values};
@@ -37,13 +38,14 @@ impl File {
 /// Generates `file` for `peer`, who reaches us at `local`. Nobody known, and a node that is to reach its own
 /// disk, quickly get "not found" [A2].
 pub fn render(world: &World, file: File, peer: &Peer, local: IpAddr) -> Result<String, Miss> {
-    let (Some(node), Some(mac)) = (&peer.node, peer.mac) else { return Err(Miss::NotFound) };
+    let Some(mac) = peer.mac else { return Err(Miss::NotFound) };
+    let node = &asking(world, peer, local).ok_or(Miss::NotFound)?;
     let base = match local {
         IpAddr::V4(v4) => urls::base(&world.settings, v4),
         IpAddr::V6(v6) => urls::base_v6(&world.settings, v6),
     };
     let Some(base) = base else { return Err(Miss::NotFound) };
-    if stays_silent(world, node, local) {
+    if stays_silent(world, node, Some(mac), local) {
         return Err(Miss::NotFound);
     }
     let name = match file {
@@ -63,28 +65,23 @@ pub fn render(world: &World, file: File, peer: &Peer, local: IpAddr) -> Result<S
     })
 }
 
+/// The node behind a peer. In auto-proxy DHCP boots clients in no record, so their files are there as well.
+pub(super) fn asking(world: &World, peer: &Peer, local: IpAddr) -> Option<Arc<Node>> {
+    let serves_strangers = || world.settings.mode_at(local) == Mode::AutoProxy;
+    match (&peer.node, peer.mac) {
+        (Some(node), _) => Some(Arc::clone(node)),
+        (None, Some(mac)) if serves_strangers() => Some(Arc::new(Node::stranger(mac))),
+        _ => None,
+    }
+}
+
 /// True if DHCP gives this node no boot data at `local` because no boot entry matches it.
-pub(super) fn stays_silent(world: &World, node: &Node, local: IpAddr) -> bool {
+pub(super) fn stays_silent(world: &World, node: &Node, mac: Option<Mac>, local: IpAddr) -> bool {
+    let mode = world.settings.mode_at(local).restricted_by(node.mode);
     let silent = match world.settings.no_boot_entry {
         NoBootEntry::Silent => true,
         NoBootEntry::Wait => false,
-        NoBootEntry::Auto => mode_at(&world.settings, local).restricted_by(node.mode) == Mode::Proxy,
+        NoBootEntry::Auto => !mode.settled(node.ipv4_for(mac).is_some()).gives_addresses(),
     };
     silent && resolve(&world.records, node, None).is_none()
-}
-
-/// The mode of the interface that holds `local`. Where the settings do not say which one that is, the mode
-/// that all interfaces share, else the general one.
-fn mode_at(settings: &Settings, local: IpAddr) -> Mode {
-    let of = |interface: &crate::config::InterfaceSettings| interface.mode.unwrap_or(settings.mode);
-    if let Some(interface) =
-        settings.interfaces.iter().find(|interface| interface.address.map(IpAddr::V4) == Some(local))
-    {
-        return of(interface);
-    }
-    let mut modes = settings.interfaces.iter().map(of);
-    match modes.next() {
-        Some(first) if modes.all(|mode| mode == first) => first,
-        _ => settings.mode,
-    }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::records::{BootEntry, BootFile, Mac, Node, Uuid, Xname};
 use crate::world::World;
 
-use super::generated::stays_silent;
+use super::generated::{asking, stays_silent};
 use super::kernel_line::{self, Identity};
 use super::resolve::resolve;
 use super::template::{Name, Values};
@@ -100,9 +100,8 @@ fn whose(name: &str) -> Option<Whose> {
 /// Writes the file for the asking node. "Not found" at once for somebody unknown, for a node that has nothing
 /// to boot, and for a name that means nobody: the loader then tries its next name.
 pub fn render(world: &World, wanted: &Wanted, ask: &Ask<'_>) -> Result<String, Miss> {
-    let (Some(node), Some(mac), IpAddr::V4(local)) = (&ask.peer.node, ask.peer.mac, ask.local) else {
-        return Err(Miss::NotFound);
-    };
+    let (Some(mac), IpAddr::V4(local)) = (ask.peer.mac, ask.local) else { return Err(Miss::NotFound) };
+    let node = &asking(world, ask.peer, ask.local).ok_or(Miss::NotFound)?;
     let owner = match &wanted.whose {
         Whose::Uuid(uuid) => world.records.by_uuid(*uuid).ok_or(Miss::NotFound)?,
         Whose::Mac(mac) => world.records.by_mac(*mac).ok_or(Miss::NotFound)?,
@@ -121,7 +120,7 @@ pub fn render(world: &World, wanted: &Wanted, ask: &Ask<'_>) -> Result<String, M
     if !Arc::ptr_eq(owner, node) && owner.origin != node.origin {
         return Err(Miss::Refused(Reason::NotYourFile));
     }
-    if stays_silent(world, node, ask.local) {
+    if stays_silent(world, node, Some(mac), ask.local) {
         return Err(Miss::NotFound);
     }
     let found = resolve(&world.records, node, None).ok_or(Miss::NotFound)?;

@@ -13,4 +13,4 @@ pub mod urls;
 pub use resolve::{Match, SelectorKind, resolve};
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;

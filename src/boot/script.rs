@@ -4,11 +4,13 @@
 //! Always a script, never an error: a machine that is not booted is told why on its own console, and asks
 //! again later, so that it is never lost in a firmware menu because of a moment's trouble.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::client::Cpu;
+use crate::config::Mode;
 use crate::policy::Reason;
 use crate::records::{BootEntry, BootFile, Mac, Node, Snapshot, Xname};
 use crate::world::World;
@@ -79,6 +81,8 @@ pub struct ScriptRequest {
     pub arch: Option<String>,
     /// Scheme and authority by which the client reaches us, `http://10.0.0.1:8081`.
     pub base: String,
+    /// Our address that was asked: the mode there says whether a MAC in no record is served.
+    pub local: Option<IpAddr>,
 }
 
 /// What a node boots.
@@ -130,7 +134,10 @@ impl Script {
 
 /// Writes the script for a request.
 pub fn bootscript(world: &World, request: &ScriptRequest) -> Script {
-    let Some(node) = find(&world.records, &request.who) else { return unknown(world, request) };
+    let stranger = stranger(world, request);
+    let Some(node) = find(&world.records, &request.who).or(stranger.as_ref()) else {
+        return unknown(world, request);
+    };
     let mac = match &request.who {
         Who::Mac { mac, .. } => Some(*mac),
         _ => None,
@@ -181,6 +188,14 @@ fn find<'w>(records: &'w Snapshot, who: &Who) -> Option<&'w Arc<Node>> {
         }
         Who::Nid(nid) => records.by_nid(*nid),
     }
+}
+
+/// What stands for a MAC in no record where DHCP serves such, mode `auto-proxy`. Everywhere else the `Default`
+/// entry is for known nodes only.
+fn stranger(world: &World, request: &ScriptRequest) -> Option<Arc<Node>> {
+    let Who::Mac { mac, .. } = request.who else { return None };
+    let serves = world.settings.mode_at(request.local?) == Mode::AutoProxy;
+    (serves && world.records.by_mac(mac).is_none()).then(|| Arc::new(Node::stranger(mac)))
 }
 
 /// The waiting script for somebody in no record. Never the `Default` entry: that is for known nodes.

@@ -5,6 +5,7 @@
 pub mod check;
 pub mod firmware;
 pub mod lab;
+pub mod observe;
 pub mod serve;
 
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ pub struct Cli {
 pub enum Command {
     /// Answer the VLAN: DHCP, TFTP and HTTP for the nodes on record.
     Serve(serve::Args),
+    /// Watch the VLAN, answer nobody, and say what would be answered: serve --mode observe.
+    Observe(serve::Args),
     /// Lint nodes.yaml, boot.yaml and bootlace.yaml: every problem, with its place and its cure.
     Check(check::Args),
     /// Fetch, list and verify boot loaders.
@@ -39,6 +42,7 @@ pub enum Command {
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(args) => serve::run(args),
+        Command::Observe(args) => observe::run(args),
         Command::Check(args) => check::run(args),
         Command::Firmware(command) => firmware::run(command),
         Command::Lab(command) => lab::run(command),

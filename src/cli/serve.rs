@@ -2,7 +2,7 @@
 //! said), open sockets, say what listens where, serve until told to stop, drain with a limit.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -33,7 +33,9 @@ pub struct Args {
     /// Interface to serve; may be repeated.
     #[arg(long = "interface", value_name = "IF")]
     interfaces: Vec<String>,
-    /// proxy: boot data beside another DHCP server; reservation: addresses too.
+    /// proxy: boot data beside another DHCP server; auto-proxy: for clients in no record too; reservation:
+    /// addresses too; reservation+proxy: addresses for nodes that have one; 4011-only: beside a daemon that
+    /// owns port 67; observe: send nothing.
     #[arg(long, value_name = "MODE")]
     mode: Option<Mode>,
     /// Node records (OpenCHAMI's nodes.yaml or .json); may be repeated.
@@ -64,6 +66,11 @@ fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
 }
 
 impl Args {
+    /// The same in another mode.
+    pub(super) fn in_mode(self, mode: Mode) -> Self {
+        Self { mode: Some(mode), ..self }
+    }
+
     fn flags(self) -> Flags {
         Flags {
             config: self.config,
@@ -135,13 +142,21 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         let _in_runtime = for_dhcp.enter();
         let pairs = world.settings.interfaces.iter().zip(&interfaces);
         pairs
-            .map(|(settings, interface)| Ok((settings.clone(), Listener::open(settings, interface.clone())?)))
+            .map(|(settings, interface)| {
+                // The mode in force settles which ports are bound.
+                let mode = Some(settings.mode.unwrap_or(world.settings.mode));
+                let settings = InterfaceSettings { mode, ..settings.clone() };
+                let listener = Listener::open(&settings, interface.clone())?;
+                Ok((settings, listener))
+            })
             .collect::<Result<_, LinkError>>()?
     };
     for cost in listeners.iter().flat_map(|(_, listener)| &listener.costs) {
         journal.say(Level::Warn, "transport", cost.clone());
     }
-    for interface in interfaces.iter().filter(|interface| !interface.has_its_address()) {
+    let answering: Vec<Interface> = answering(&world.settings, &interfaces);
+    let answers = |interface: &Interface| answering.contains(interface);
+    for interface in answering.iter().filter(|interface| !interface.has_its_address()) {
         let text = format!(
             "{} has no address: {} is another machine's, and TFTP and HTTP there are its task",
             interface.label(),
@@ -150,13 +165,16 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         journal.say(Level::Warn, "transport", text);
     }
     let transports: Vec<_> = listeners.iter().map(|(_, listener)| listener.transport()).collect();
-    let links = Links::new(interfaces.clone());
-    let tftp_server = {
+    let links = Links::new(interfaces.clone()).answering_on(answers);
+    let tftp_server = if answering.is_empty() {
+        None
+    } else {
         let _in_runtime = for_tftp.enter();
-        bind_tftp(&world.settings, &interfaces)?.follow(&links)
+        Some(bind_tftp(&world.settings, &answering)?.follow(&links))
     };
-    let listen = world.settings.http.clone();
-    let addresses = http::addresses(&listen, interfaces.iter());
+    let mut listen = world.settings.http.clone();
+    listen.retain(|listen| may_listen(listen, &interfaces, &answering));
+    let addresses = http::addresses(&listen, answering.iter());
     let http_listeners = {
         let _in_runtime = for_http.enter();
         http::bind(&addresses)?
@@ -177,7 +195,7 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
             report_end(ended.map_err(anyhow::Error::from), &failed);
         }));
     }
-    {
+    if let Some(tftp_server) = tftp_server {
         let (current, peers, journal, stopped) =
             (current.clone(), peers.clone(), journal.clone(), stopped.clone());
         let failed = failed.clone();
@@ -277,11 +295,25 @@ fn bind_tftp(settings: &Settings, interfaces: &[Interface]) -> Result<tftp::Serv
     }
 }
 
+/// The interfaces where something is sent at all. Nothing listens by TFTP or HTTP on the others.
+fn answering(settings: &Settings, interfaces: &[Interface]) -> Vec<Interface> {
+    let answers = |interface: &&Interface| dhcp::in_force(settings, &interface.name).0.answers();
+    interfaces.iter().filter(answers).cloned().collect()
+}
+
+/// False for the address of an interface that is only observed, and for all when none is more than that.
+fn may_listen(listen: &HttpListen, interfaces: &[Interface], answering: &[Interface]) -> bool {
+    let at =
+        |own: &[Interface]| own.iter().any(|interface| Some(IpAddr::V4(interface.address)) == listen.address);
+    !answering.is_empty() && (!at(interfaces) || at(answering))
+}
+
 /// Without any loader nothing but iPXE ROMs can boot: say which command gets them. One missing architecture
 /// is only worth a warning.
 fn loaders_or_advice(world: &crate::world::World, journal: &Journal) -> anyhow::Result<()> {
     let FirmwareSource::Folder(folder) = &world.settings.firmware else { return Ok(()) };
-    if world.loaders.is_empty() {
+    let sends = |own: &crate::config::InterfaceSettings| own.mode.unwrap_or(world.settings.mode).answers();
+    if world.loaders.is_empty() && world.settings.interfaces.iter().any(sends) {
         return Err(anyhow!("{}", firmware::no_loaders_message(folder)));
     }
     // Debian builds none for some; only what a fetch would bring is worth a warning at every start.

@@ -110,7 +110,7 @@ fn arch_in_class(class: &[u8]) -> Option<Arch> {
 }
 
 /// By card vendor, or by the fourcc that its EEPROM puts into option 97 [I3].
-fn is_raspberry_pi(mac: Option<Mac>, uuid: Option<&[u8]>) -> bool {
+pub(crate) fn is_raspberry_pi(mac: Option<Mac>, uuid: Option<&[u8]>) -> bool {
     let by_card =
         mac.is_some_and(|mac| RASPBERRY_PI.contains(&[mac.bytes()[0], mac.bytes()[1], mac.bytes()[2]]));
     let by_uuid =

@@ -13,21 +13,25 @@ use ipnet::Ipv4Net;
 
 use crate::journal::log::LogFormat;
 
+use super::class::{self, ClassSettings};
 use super::diagnostic::{Code, Diagnostic, Findings, Severity, quoted};
+use super::menu::{self, Menu};
+use super::mode::Mode;
 use super::settings::{
-    FirmwareSource, HTTP_PORT, HostnameSource, HttpListen, InterfaceSettings, Knobs, LEASE, Mode,
-    NoBootEntry, Profile, Settings, SubnetSettings, Transport,
+    FirmwareSource, HTTP_PORT, HostnameSource, HttpListen, InterfaceSettings, Knobs, LEASE, NoBootEntry,
+    Profile, Settings, SubnetSettings, Transport,
 };
 use super::source::Source;
 use super::table::{KeyPath, Table, Unknown};
 use super::tree::{self, Document, Kind};
-use super::v6::{SettingsV6, SubnetV6};
+use super::v6::{SettingsV6, SubnetV6, SwitchesV6};
 use super::values::{self, KNOB_KEYS};
 
 /// Keys of bootlace.yaml besides the wire knobs.
-pub const KEYS: [&str; 16] = [
+pub const KEYS: [&str; 21] = [
     "mode",
     "interfaces",
+    "observe_as",
     "nodes",
     "boot",
     "assets",
@@ -39,6 +43,10 @@ pub const KEYS: [&str; 16] = [
     "subnets",
     "trusted_relays",
     "profiles",
+    "classes",
+    "pxe_classes",
+    "menu",
+    "known_servers",
     "log_format",
     "dhcpv6",
     "router_advertisements",
@@ -49,7 +57,7 @@ pub const INTERFACE_KEYS: [&str; 6] =
 /// Keys of an item of `subnets:` besides the wire knobs.
 pub const SUBNET_KEYS: [&str; 6] = ["subnet", "router", "dns", "domain", "lease", "options"];
 /// Keys of a profile besides the wire knobs.
-pub const PROFILE_KEYS: [&str; 3] = ["loader", "script", "options"];
+pub const PROFILE_KEYS: [&str; 4] = ["loader", "script", "options", "menu"];
 
 /// What the command line says. `None`: nothing.
 #[derive(Clone, Debug, Default)]
@@ -105,12 +113,22 @@ pub struct Written {
     pub trusted_relays: HashSet<Ipv4Addr>,
     /// `profiles`
     pub profiles: BTreeMap<String, Profile>,
+    /// `known_servers`
+    pub known_servers: Vec<Ipv4Addr>,
     /// `log_format`
     pub log_format: Option<LogFormat>,
     /// Wire knobs at the top level.
     pub knobs: Knobs,
     /// `dhcpv6`, `router_advertisements` and the IPv6 items of `subnets`
     pub v6: SettingsV6,
+    /// `observe_as`
+    pub observe_as: Option<Mode>,
+    /// `classes`
+    pub classes: Vec<ClassSettings>,
+    /// `pxe_classes`
+    pub pxe_classes: Vec<String>,
+    /// `menu`
+    pub menu: Option<Menu>,
 }
 
 /// What loading settings gives.
@@ -196,8 +214,31 @@ pub fn interpret(document: &Document<'_>, findings: &mut Findings) -> Written {
     written.trusted_relays = trusted_relays(&mut table);
     written.v6.switches = values::switches_v6(&mut table);
     written.profiles = profiles(&mut table);
+    written.observe_as = observe_as(&mut table);
+    written.classes = class::classes(&mut table);
+    let items = table.one_or_more("pxe_classes");
+    written.pxe_classes =
+        table.texts("pxe_classes", items).into_iter().map(|text| text.value.to_owned()).collect();
+    written.menu = menu::menu(&mut table);
+    let known = table.one_or_more("known_servers");
+    let known = table.texts("known_servers", known);
+    written.known_servers =
+        known.into_iter().filter_map(|text| Some(table.parsed_text("known_servers", text)?.value)).collect();
     written.knobs = values::knobs(&mut table);
     written
+}
+
+/// `observe_as`: a mode that answers, since the point is what would be answered.
+fn observe_as(table: &mut Table<'_, '_>) -> Option<Mode> {
+    let mode = values::mode_of(table, "observe_as")?;
+    if mode.answers() {
+        return Some(mode);
+    }
+    let span = table.text("observe_as").map_or(table.span, |text| text.span);
+    table
+        .error(Code::WrongValue, span, "observe_as", "observe answers nothing, so there is nothing to tell")
+        .advise("name the mode whose answers you want to be told");
+    None
 }
 
 fn paths(table: &mut Table<'_, '_>, key: &str, folder: &Path) -> Vec<PathBuf> {
@@ -260,6 +301,8 @@ fn interfaces(table: &mut Table<'_, '_>) -> Vec<InterfaceSettings> {
                     .unwrap_or_default(),
                 knobs: values::knobs(&mut inner),
                 v6: values::switches_v6(&mut inner),
+                observe_as: None,
+                served_at: None,
             };
             (interface, name.map_or(item.span, |name| name.span))
         };
@@ -380,6 +423,7 @@ fn profiles(table: &mut Table<'_, '_>) -> BTreeMap<String, Profile> {
             script: values::served_name(&mut inner, "script"),
             options: values::options(&mut inner),
             knobs: values::knobs(&mut inner),
+            menu: menu::menu(&mut inner),
         };
         profiles.insert(pair.key.to_string(), profile);
     }
@@ -409,8 +453,15 @@ impl Written {
         let interfaces = interfaces
             .into_iter()
             .map(|interface: InterfaceSettings| InterfaceSettings {
-                v6: self.v6.switches.overlaid(interface.v6),
+                // A mode that leaves port 67 alone leaves 547 and router solicitations alone too.
+                v6: if flags.mode.or(interface.mode).or(self.mode).unwrap_or_default().answers_on_67() {
+                    self.v6.switches.overlaid(interface.v6)
+                } else {
+                    SwitchesV6::default()
+                },
                 mode: if flags.mode.is_some() { None } else { interface.mode },
+                // `--mode observe` says what this very file would have been answered by.
+                observe_as: interface.mode.filter(|mode| mode.answers()),
                 ..interface
             })
             .collect();
@@ -436,9 +487,14 @@ impl Written {
             subnets: self.subnets,
             trusted_relays: self.trusted_relays,
             profiles: self.profiles,
+            known_servers: self.known_servers,
             log_format: flags.log_format.or(self.log_format).unwrap_or_default(),
             knobs: self.knobs,
             v6: self.v6,
+            classes: self.classes,
+            pxe_classes: self.pxe_classes,
+            menu: self.menu,
+            observe_as: self.observe_as.or(self.mode.filter(|mode| mode.answers())).unwrap_or_default(),
         }
     }
 

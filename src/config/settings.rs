@@ -7,6 +7,9 @@ use std::time::Duration;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
+use super::class::ClassSettings;
+use super::menu::Menu;
+use super::mode::Mode;
 use crate::dhcp::catalogue::TypedOption;
 use crate::journal::log::LogFormat;
 
@@ -16,52 +19,6 @@ use super::v6::{SettingsV6, SwitchesV6};
 pub const HTTP_PORT: u16 = 8081;
 /// Lease of a reservation where nothing is said (spec 3, option 51).
 pub const LEASE: Duration = Duration::from_secs(3600);
-
-/// What bootlace answers on an interface (spec 5).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// Boot data beside another DHCP server, known nodes only, never an address.
-    #[default]
-    Proxy,
-    /// Addresses and boot data for the nodes on record.
-    Reservation,
-}
-
-impl Mode {
-    /// Name as in bootlace.yaml.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Proxy => "proxy",
-            Self::Reservation => "reservation",
-        }
-    }
-
-    /// True where nodes get addresses from us.
-    pub fn gives_addresses(self) -> bool {
-        self == Self::Reservation
-    }
-
-    /// The mode of a node on an interface: the interface's is the ceiling, a node can only restrict it.
-    pub fn restricted_by(self, node: Option<Self>) -> Self {
-        match (self, node) {
-            (Self::Reservation, Some(Self::Proxy)) => Self::Proxy,
-            (own, _) => own,
-        }
-    }
-}
-
-impl std::str::FromStr for Mode {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "proxy" => Ok(Self::Proxy),
-            "reservation" => Ok(Self::Reservation),
-            other => Err(format!("'{other}' is no mode: use proxy or reservation")),
-        }
-    }
-}
 
 /// How DHCP packets are received and sent on an interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -91,6 +48,10 @@ pub struct InterfaceSettings {
     pub knobs: Knobs,
     /// IPv6 there; in settings in use, what holds.
     pub v6: SwitchesV6,
+    /// What is said of this interface while it is only observed: the mode that it would have otherwise.
+    pub observe_as: Option<Mode>,
+    /// The address that it is served at, once it is known. Not a key of the file.
+    pub served_at: Option<Ipv4Addr>,
 }
 
 /// Option 67 towards clients [P7].
@@ -123,9 +84,31 @@ pub enum Option43 {
     Bypass,
     /// No option 43.
     None,
+    /// The boot menu of the profile or the top level.
+    Menu,
 }
 
-/// Settings of the wire that may stand at top level, interface, subnet, profile or node; the more
+/// What follows a DECLINE (spec 5.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnDecline {
+    /// The address is withheld for ten minutes (default).
+    Withhold,
+    /// The address is offered again at once.
+    Insist,
+}
+
+/// Whose INFORM is answered (spec 5.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnswerInform {
+    /// Nodes on record (default).
+    Known,
+    /// Everybody with an address of a served subnet.
+    Subnet,
+}
+
+/// Settings of the wire that may stand at top level, interface, subnet, class, profile or node; the more
 /// specific wins. `None`: not said here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Knobs {
@@ -139,6 +122,20 @@ pub struct Knobs {
     pub blksize_max: Option<u16>,
     /// Largest TFTP window, blocks [T9].
     pub windowsize_max: Option<u16>,
+    /// False: DHCP answers this client nothing at all.
+    pub dhcp: Option<bool>,
+    /// A proxy answers REQUESTs on port 67, too: ROMs that expect it (quirk of boards that never send 97).
+    pub answer_request: Option<bool>,
+    /// Whose INFORM is answered.
+    pub answer_inform: Option<AnswerInform>,
+    /// Plain BOOTP is answered.
+    pub bootp: Option<bool>,
+    /// What follows a DECLINE.
+    pub on_decline: Option<OnDecline>,
+    /// How long a reply waits before it leaves: ROMs that choke on quick ones.
+    pub reply_delay: Option<Duration>,
+    /// iPXE's option 175.1: among equal offers iPXE takes the one with the highest.
+    pub ipxe_priority: Option<i8>,
 }
 
 impl Knobs {
@@ -150,6 +147,13 @@ impl Knobs {
             option_43: specific.option_43.or(self.option_43),
             blksize_max: specific.blksize_max.or(self.blksize_max),
             windowsize_max: specific.windowsize_max.or(self.windowsize_max),
+            dhcp: specific.dhcp.or(self.dhcp),
+            answer_request: specific.answer_request.or(self.answer_request),
+            answer_inform: specific.answer_inform.or(self.answer_inform),
+            bootp: specific.bootp.or(self.bootp),
+            on_decline: specific.on_decline.or(self.on_decline),
+            reply_delay: specific.reply_delay.or(self.reply_delay),
+            ipxe_priority: specific.ipxe_priority.or(self.ipxe_priority),
         }
     }
 }
@@ -258,6 +262,8 @@ pub struct Profile {
     pub options: Vec<TypedOption>,
     /// Wire knobs of this profile.
     pub knobs: Knobs,
+    /// PXE boot menu, for `option_43: menu`.
+    pub menu: Option<Menu>,
 }
 
 /// Everything bootlace.yaml and the flags say.
@@ -289,18 +295,56 @@ pub struct Settings {
     pub trusted_relays: std::collections::HashSet<Ipv4Addr>,
     /// Profiles by name.
     pub profiles: std::collections::BTreeMap<String, Profile>,
+    /// Other DHCP and boot servers that belong here: their offers are no findings.
+    pub known_servers: Vec<Ipv4Addr>,
     /// Form of the log.
     pub log_format: LogFormat,
     /// General wire knobs.
     pub knobs: Knobs,
     /// IPv6.
     pub v6: SettingsV6,
+    /// Wire knobs by kind of client; of several that match, the later one wins.
+    pub classes: Vec<ClassSettings>,
+    /// Further beginnings of option 60 that mean `PXEClient`.
+    pub pxe_classes: Vec<String>,
+    /// PXE boot menu, for `option_43: menu`.
+    pub menu: Option<Menu>,
+    /// The mode that `observe` says the answers of.
+    pub observe_as: Mode,
 }
 
 impl Settings {
     /// The profile a node refers to.
     pub fn profile(&self, name: Option<&str>) -> Option<&Profile> {
         self.profiles.get(name?)
+    }
+
+    /// The mode that an interface's packets are judged by while nothing is sent there.
+    pub fn observed_as(&self, interface: &str) -> Mode {
+        let own = self.interfaces.iter().find(|own| own.name == interface);
+        own.and_then(|own| own.observe_as).unwrap_or(self.observe_as)
+    }
+
+    /// The mode of the interface that holds `address`. Where that is not known, the mode that all
+    /// interfaces share, else the general one.
+    pub fn mode_at(&self, address: IpAddr) -> Mode {
+        let of = |interface: &InterfaceSettings| interface.mode.unwrap_or(self.mode);
+        let holds = |interface: &&InterfaceSettings| {
+            interface.address.or(interface.served_at).map(IpAddr::V4) == Some(address)
+        };
+        if let Some(interface) = self.interfaces.iter().find(holds) {
+            return of(interface);
+        }
+        let mut modes = self.interfaces.iter().map(of);
+        match modes.next() {
+            Some(first) if modes.all(|mode| mode == first) => first,
+            _ => self.mode,
+        }
+    }
+
+    /// The PXE boot menu of a profile, else the general one.
+    pub fn menu(&self, profile: Option<&str>) -> Option<&Menu> {
+        self.profile(profile).and_then(|profile| profile.menu.as_ref()).or(self.menu.as_ref())
     }
 
     /// The subnet with the longest prefix that holds `address`.

@@ -5,16 +5,29 @@ use std::time::Duration;
 use crate::dhcp::catalogue::{self, TypedOption};
 
 use super::diagnostic::{Code, quoted};
-use super::settings::{BootfileOption, Knobs, Mode, Option43, UefiOffer};
+use super::mode::{self, Mode};
+use super::settings::{AnswerInform, BootfileOption, Knobs, OnDecline, Option43, UefiOffer};
 use super::table::{KeyPath, Table};
 use super::v6::SwitchesV6;
 
 /// Keys that [`knobs`] reads.
-pub const KNOB_KEYS: [&str; 5] =
-    ["bootfile_option", "uefi_offer", "option_43", "blksize_max", "windowsize_max"];
+pub const KNOB_KEYS: [&str; 12] = [
+    "bootfile_option",
+    "uefi_offer",
+    "option_43",
+    "blksize_max",
+    "windowsize_max",
+    "dhcp",
+    "answer_request",
+    "answer_inform",
+    "bootp",
+    "on_decline",
+    "reply_delay",
+    "ipxe_priority",
+];
 
-/// Modes of the design that this version does not serve; named so that the message can say so.
-const OTHER_MODES: [&str; 4] = ["auto-proxy", "reservation+proxy", "4011-only", "observe"];
+/// A client's first wait is 4 s (RFC 2131 section 4.1); later answers than this meet nobody.
+const REPLY_DELAY_MAX: Duration = Duration::from_secs(10);
 
 /// Option codes are 1 to 254; 0 and 255 are pad and end (RFC 2132).
 const OPTIONS_MAX: usize = 254;
@@ -27,10 +40,23 @@ pub fn knobs(table: &mut Table<'_, '_>) -> Knobs {
             &[("omit", BootfileOption::Omit), ("plain", BootfileOption::Plain), ("nul", BootfileOption::Nul)],
         ),
         uefi_offer: table.choice("uefi_offer", &[("plain", UefiOffer::Plain), ("pxe", UefiOffer::Pxe)]),
-        option_43: table.choice("option_43", &[("bypass", Option43::Bypass), ("none", Option43::None)]),
+        option_43: table.choice(
+            "option_43",
+            &[("bypass", Option43::Bypass), ("none", Option43::None), ("menu", Option43::Menu)],
+        ),
         // RFC 2348 allows 8 to 65464 bytes, RFC 7440 1 to 65535 blocks.
         blksize_max: table.integer("blksize_max", 8..=65464).map(|size| size.value as u16),
         windowsize_max: table.integer("windowsize_max", 1..=65535).map(|size| size.value as u16),
+        dhcp: table.truth("dhcp"),
+        answer_request: table.truth("answer_request"),
+        answer_inform: table
+            .choice("answer_inform", &[("known", AnswerInform::Known), ("subnet", AnswerInform::Subnet)]),
+        bootp: table.truth("bootp"),
+        on_decline: table
+            .choice("on_decline", &[("withhold", OnDecline::Withhold), ("insist", OnDecline::Insist)]),
+        reply_delay: reply_delay(table),
+        // One signed byte on the wire.
+        ipxe_priority: table.integer("ipxe_priority", -128..=127).map(|priority| priority.value as i8),
     }
 }
 
@@ -59,20 +85,31 @@ pub fn lease(table: &mut Table<'_, '_>) -> Option<Duration> {
     }
 }
 
+fn reply_delay(table: &mut Table<'_, '_>) -> Option<Duration> {
+    let text = table.text("reply_delay")?;
+    let problem = match duration(text.value) {
+        Ok(delay) if delay <= REPLY_DELAY_MAX => return Some(delay),
+        Ok(_) => "is too long: clients give up waiting after 10s".to_owned(),
+        Err(problem) => problem,
+    };
+    let message = format!("reply_delay {} {problem}", quoted(text.value));
+    table.error(Code::WrongValue, text.span, "reply_delay", message);
+    None
+}
+
 /// The mode of a mapping.
 pub fn mode(table: &mut Table<'_, '_>) -> Option<Mode> {
-    let text = table.text("mode")?;
+    mode_of(table, "mode")
+}
+
+/// The mode that `key` of a mapping names.
+pub fn mode_of(table: &mut Table<'_, '_>, key: &str) -> Option<Mode> {
+    let text = table.text(key)?;
     if let Ok(mode) = text.value.parse() {
         return Some(mode);
     }
-    let message = if OTHER_MODES.contains(&text.value) {
-        format!("mode '{}' is not served by this version", text.value)
-    } else {
-        format!("{} is no mode", quoted(text.value))
-    };
-    table
-        .error(Code::WrongValue, text.span, "mode", message)
-        .advise("modes that this version serves: proxy, reservation");
+    let message = format!("{} is no mode", quoted(text.value));
+    table.error(Code::WrongValue, text.span, key, message).advise(format!("modes: {}", mode::names()));
     None
 }
 
@@ -121,25 +158,26 @@ pub fn served_name(table: &mut Table<'_, '_>, key: &str) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// Reads `90s`, `30m`, `1h`, `7d` and sums such as `1h30m`. The error completes a sentence.
+/// Reads `500ms`, `90s`, `30m`, `1h`, `7d` and sums such as `1h30m`. The error completes a sentence.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "is no duration: a number with a unit is needed, such as 90s, 30m, 1h or 7d".to_owned();
     let mut rest = text;
-    let mut seconds: u64 = 0;
+    let mut millis: u64 = 0;
     while !rest.is_empty() {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
-        let unit = match rest[digits..].chars().next() {
-            Some('s') => 1,
-            Some('m') => 60,
-            Some('h') => 3600,
-            Some('d') => 86400,
+        let (unit, length) = match rest.as_bytes()[digits..] {
+            [b'm', b's', ..] => (1, 2),
+            [b's', ..] => (1000, 1),
+            [b'm', ..] => (60_000, 1),
+            [b'h', ..] => (3_600_000, 1),
+            [b'd', ..] => (86_400_000, 1),
             _ => return Err(wrong()),
         };
-        seconds = number.checked_mul(unit).and_then(|part| seconds.checked_add(part)).ok_or_else(wrong)?;
-        rest = &rest[digits + 1..];
+        millis = number.checked_mul(unit).and_then(|part| millis.checked_add(part)).ok_or_else(wrong)?;
+        rest = &rest[digits + length..];
     }
-    if text.is_empty() { Err(wrong()) } else { Ok(Duration::from_secs(seconds)) }
+    if text.is_empty() { Err(wrong()) } else { Ok(Duration::from_millis(millis)) }
 }
 
 #[cfg(test)]
@@ -152,6 +190,7 @@ mod tests {
         for (text, seconds) in [("90s", 90), ("30m", 1800), ("1h", 3600), ("7d", 604_800), ("1h30m", 5400)] {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
+        assert_eq!(duration("1s500ms"), Ok(Duration::from_millis(1500)));
         for text in ["", "1", "h", "1 h", "1w", "-1h", "99999999999999999999s", "9999999999999999999d", "1h5"]
         {
             assert!(duration(text).is_err(), "{text}");

@@ -51,6 +51,8 @@ pub enum MessageType {
     Nak,
     Release,
     Inform,
+    /// No option 53: plain BOOTP (RFC 951). Only of replies of ours; a request without it has no type.
+    Bootp,
     Other(u8),
 }
 
@@ -81,6 +83,7 @@ impl MessageType {
             Self::Nak => 6,
             Self::Release => 7,
             Self::Inform => 8,
+            Self::Bootp => 0,
             Self::Other(value) => value,
         }
     }
@@ -96,6 +99,7 @@ impl MessageType {
             Self::Nak => "NAK",
             Self::Release => "RELEASE",
             Self::Inform => "INFORM",
+            Self::Bootp => "BOOTP",
             Self::Other(_) => "type?",
         }
     }

@@ -21,13 +21,18 @@ const ORDER: [u8; 27] = [
     53, 54, 51, 58, 59, 1, 3, 28, 6, 15, 12, 26, 42, 119, 121, 7, 17, 60, 61, 97, 43, 175, 66, 150, 209, 210,
     114,
 ];
-/// What is dropped first when space runs out, then the options that no rule names, then nothing.
+/// What is dropped first when space runs out, behind the options that no rule names.
 const EXPENDABLE: [u8; 14] = [114, 7, 17, 121, 119, 42, 26, 28, 15, 6, 12, 150, 66, 61];
+/// What goes when nothing else makes room, 53, 54 and 51 staying: the relay's information (82) behind all that the
+/// address can do without.
+const LAST_RESORT: [u8; 11] = [209, 210, 175, 43, 97, 3, 118, 60, 1, 67, 82];
+/// Option 97 with a UUID: type and 16 bytes.
+const UUID_LEN: usize = 17;
 
 /// One reply.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reply {
-    /// Option 53.
+    /// Option 53; none with [`MessageType::Bootp`].
     pub message: MessageType,
     /// Echo of the request's.
     pub xid: u32,
@@ -53,6 +58,8 @@ pub struct Reply {
     pub file: String,
     /// Options other than 53, any order; [`Reply::encode`] puts them in wire order.
     pub options: Vec<(u8, Vec<u8>)>,
+    /// Options may go into `file` and `sname` when nothing else helps: no boot client is asking [P5].
+    pub may_overload: bool,
 }
 
 /// A reply in wire form.
@@ -79,13 +86,15 @@ impl Reply {
     /// Options in wire order, 53 included [P3].
     pub fn ordered(&self) -> Vec<(u8, Vec<u8>)> {
         let mut options = self.options.clone();
-        options.push((code::MESSAGE_TYPE, vec![self.message.to_code()]));
+        if self.message != MessageType::Bootp {
+            options.push((code::MESSAGE_TYPE, vec![self.message.to_code()]));
+        }
         options.sort_by_key(|(code, _)| rank(*code));
         options
     }
 
     /// Wire form of at most `limit` bytes (see [`limit`]); what does not fit is dropped, least important
-    /// first, never 53, 54, 82 nor boot data [P9].
+    /// first, boot data and 82 only when nothing else is left [P9][R2], 53 and 54 never.
     pub fn encode(&self, limit: usize) -> Encoded {
         let mut options = self.ordered();
         let mut dropped = Vec::new();
@@ -114,7 +123,13 @@ impl Reply {
             let Some(victim) = victim else { break };
             dropped.push(options.remove(victim).0);
         }
+        let overloaded = if size(&options) > limit.max(MIN_LEN) && self.may_overload {
+            self.overload(&mut options, |options| size(options) <= limit.max(MIN_LEN))
+        } else {
+            Overloaded::default()
+        };
         let mut bytes = self.header();
+        overloaded.write(&mut bytes);
         for (code, value) in &options {
             write_option(&mut bytes, *code, value);
         }
@@ -125,15 +140,63 @@ impl Reply {
         Encoded { bytes, dropped }
     }
 
-    /// What makes room for a long option 82, which may neither be cut nor left out [R2]: times that the client
-    /// can work out itself (RFC 2131 section 4.4.5), then a boot file name that `file` holds too.
+    /// Moves whole options into `file` and `sname` until `fits`, and says so by option 52 [P5]. What a client
+    /// must find at its place (53, 54, 82) stays; a field in use stays as well.
+    fn overload(
+        &self,
+        options: &mut Vec<(u8, Vec<u8>)>,
+        fits: impl Fn(&[(u8, Vec<u8>)]) -> bool,
+    ) -> Overloaded {
+        let mut moved = Overloaded::default();
+        // Known before anything is moved, so that its own three bytes are counted.
+        let place = options.iter().position(|(code, _)| rank(*code) > 1).unwrap_or(options.len());
+        options.insert(place, (code::OVERLOAD, vec![0]));
+        for (bit, room, used) in [(1, 128, !self.file.is_empty()), (2, 64, !self.sname.is_empty())] {
+            let mut area = Vec::new();
+            let mut at = options.len();
+            while !used && at > 0 && !fits(options) {
+                at -= 1;
+                let (code, value) = &options[at];
+                let fixed =
+                    [code::MESSAGE_TYPE, code::SERVER_ID, code::OVERLOAD, code::RELAY_INFO].contains(code);
+                // One byte is the area's end.
+                if !fixed && value.len() <= 255 && area.len() + value.len() + 2 < room {
+                    write_option(&mut area, *code, value);
+                    options.remove(at);
+                }
+            }
+            if !area.is_empty() {
+                area.push(code::END);
+                moved.flags |= bit;
+            }
+            if bit == 1 {
+                moved.file = area;
+            } else {
+                moved.sname = area;
+            }
+        }
+        options.retain(|(code, _)| *code != code::OVERLOAD || moved.flags != 0);
+        for (code, value) in options {
+            if *code == code::OVERLOAD {
+                *value = vec![moved.flags];
+            }
+        }
+        moved
+    }
+
+    /// What makes room for echoes of unusual length: an option 97 that is no UUID, then what a long 82 needs, which is
+    /// neither cut nor left out for anything else [R2]: times that the client can work out itself (RFC 2131 section
+    /// 4.4.5), a boot file name that `file` holds too, what firmware can do without. An 82 that does not even fit
+    /// beside the address goes last: no reply is longer than the client takes [P2].
     fn last_resort(&self, options: &[(u8, Vec<u8>)]) -> Option<usize> {
         let at = |code: u8| options.iter().position(|(known, _)| *known == code);
-        at(code::RELAY_INFO)?;
         let named_twice = !self.file.is_empty() && self.file.len() < 128;
-        at(code::REBINDING_TIME)
+        at(code::UUID)
+            .filter(|at| options[*at].1.len() > UUID_LEN)
+            .or_else(|| at(code::REBINDING_TIME))
             .or_else(|| at(code::RENEWAL_TIME))
             .or_else(|| at(code::BOOT_FILE).filter(|_| named_twice))
+            .or_else(|| LAST_RESORT.iter().find_map(|code| at(*code)))
     }
 
     /// The 240 bytes before the options.
@@ -163,6 +226,26 @@ impl Reply {
             put_text(&mut bytes[108..236], &self.file);
         }
         bytes
+    }
+}
+
+/// Options in other fields than their own [P5].
+#[derive(Default)]
+struct Overloaded {
+    /// Value of option 52.
+    flags: u8,
+    file: Vec<u8>,
+    sname: Vec<u8>,
+}
+
+impl Overloaded {
+    /// Puts them into a header.
+    fn write(&self, header: &mut [u8]) {
+        for (at, area) in [(44, &self.sname), (108, &self.file)] {
+            if let Some(field) = header.get_mut(at..at + area.len()) {
+                field.copy_from_slice(area);
+            }
+        }
     }
 }
 
@@ -230,6 +313,7 @@ mod tests {
                 (54, vec![10, 0, 0, 1]),
                 (200, vec![1]),
             ],
+            may_overload: false,
         }
     }
 
@@ -287,6 +371,43 @@ mod tests {
         assert_eq!(encoded.dropped, [200, 42]);
         assert!(encoded.bytes.len() <= 300);
         assert_eq!(codes(&encoded.bytes), [53, 54, 43, 66, 67, 82]);
+    }
+
+    /// [P5]
+    #[test]
+    fn overload_is_the_last_resort_and_never_for_boot_clients() {
+        let mut big = reply();
+        (big.file, big.sname) = (String::new(), String::new());
+        // Neither may be dropped: 82 is an echo, 43 boot data.
+        big.set(82, vec![7; 200]);
+        big.set(43, vec![6; 60]);
+        big.set(42, vec![0; 80]);
+        let codes = |bytes: &[u8]| codes(bytes).into_iter().collect::<std::collections::BTreeSet<u8>>();
+        let boot_client = big.encode(548);
+        assert!(boot_client.bytes.len() <= 548 && !codes(&boot_client.bytes).contains(&52));
+        big.set(175, vec![5; 60]);
+        let boot_client = big.encode(548);
+        assert_eq!((boot_client.dropped, codes(&boot_client.bytes).contains(&52)), (vec![200, 42], false));
+        big.may_overload = true;
+        assert!(!codes(&big.encode(1400).bytes).contains(&52), "room enough");
+        for length in [40, 60] {
+            big.set(60, vec![b'x'; length]);
+            let encoded = big.encode(548);
+            assert!(encoded.bytes.len() <= 548, "{}", encoded.bytes.len());
+            let read = Packet::parse(&encoded.bytes).unwrap();
+            assert!(read.options.warnings.is_empty(), "{:?}", read.options.warnings);
+            assert!(read.options.get(52).is_some());
+            for code in [54, 82, 43, 175, 60, 67] {
+                assert_eq!(read.options.get(code), big.option(code), "option {code}");
+            }
+        }
+        big.file = "undionly.kpxe".into();
+        let encoded = big.encode(548);
+        assert_eq!(
+            &Packet::parse(&encoded.bytes).unwrap().file()[..14],
+            b"undionly.kpxe\0",
+            "a file in use stays"
+        );
     }
 
     /// [R2]: everything else goes first, and nothing of option 82 is lost.

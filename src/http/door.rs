@@ -199,6 +199,7 @@ async fn bootscript(door: &Arc<Door>, caller: &Arc<Caller>, request: &Request<In
         // An empty value still says that the node was asked.
         arch: pairs.iter().find(|(name, _)| name == "arch").map(|(_, value)| value.clone()),
         base: base(request, caller.local),
+        local: Some(caller.local.ip()),
     };
     let script = script::bootscript(&world, &asked);
     if let Some(problem) = &script.problem {

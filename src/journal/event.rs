@@ -63,6 +63,8 @@ pub struct DhcpEvent {
 pub enum DhcpOutcome {
     /// This was sent.
     Answered(Sent),
+    /// Nothing was sent, because this is only observed; this would have been.
+    WouldAnswer(Sent),
     /// Nothing was sent.
     Silent(Reason),
     /// Nothing was sent: not a DHCP message.

@@ -34,9 +34,13 @@ pub(super) fn of(event: &Event) -> (Level, &'static str, Map<String, Value>) {
 
 fn dhcp_level(event: &DhcpEvent) -> Level {
     match &event.outcome {
+        // Somebody else sits on an address of ours: only people can settle that.
+        DhcpOutcome::Silent(Reason::Declined) => Level::Error,
         DhcpOutcome::SendFailed { .. } | DhcpOutcome::V6(OutcomeV6::SendFailed { .. }) => Level::Error,
         DhcpOutcome::Answered(sent) if sent.without_boot == Some(Reason::NoLoader) => Level::Warn,
-        DhcpOutcome::Silent(Reason::NoLoader | Reason::AddressOutside | Reason::NoAddress) => Level::Warn,
+        DhcpOutcome::Silent(
+            Reason::NoLoader | Reason::AddressOutside | Reason::NoAddress | Reason::AddressWithheld,
+        ) => Level::Warn,
         _ => Level::Info,
     }
 }
@@ -62,10 +66,11 @@ fn dhcp(event: &DhcpEvent) -> Value {
         Err(_) => add("length", event.message.len().into()),
     }
     match &event.outcome {
-        DhcpOutcome::Answered(sent) => {
+        DhcpOutcome::Answered(sent) | DhcpOutcome::WouldAnswer(sent) => {
             let mut reply = Packet::parse(&sent.message).map(|packet| message(&packet)).unwrap_or_default();
             reply.insert("to".to_owned(), sent.way.to_string().into());
-            add("verdict", "answer".into());
+            let sends = matches!(event.outcome, DhcpOutcome::Answered(_));
+            add("verdict", if sends { "answer" } else { "would-answer" }.into());
             add("reply", Value::Object(reply));
             add("without_boot", json!(sent.without_boot));
             if !sent.dropped.is_empty() {

@@ -5,6 +5,7 @@
 //! is room: a slow terminal never delays an answer.
 
 pub mod event;
+pub mod findings;
 mod json;
 mod limit;
 pub mod log;

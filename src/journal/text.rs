@@ -45,7 +45,10 @@ fn dhcp(event: &DhcpEvent) -> String {
     }
     line.push_str(" -> ");
     match &event.outcome {
-        DhcpOutcome::Answered(sent) => {
+        DhcpOutcome::Answered(sent) | DhcpOutcome::WouldAnswer(sent) => {
+            if matches!(event.outcome, DhcpOutcome::WouldAnswer(_)) {
+                line.push_str("would answer ");
+            }
             line.push_str(&reply(&sent.message));
             let _ = write!(line, " to {}", sent.way);
             if sent.broadcast_instead {
@@ -107,7 +110,7 @@ fn v6(event: &DhcpEvent, outcome: &OutcomeV6) -> String {
 /// What our reply gives.
 fn reply(message: &[u8]) -> String {
     let Ok(packet) = Packet::parse(message) else { return "reply".to_owned() };
-    let mut line = packet.message_type().map_or("reply", |message| message.name()).to_owned();
+    let mut line = packet.message_type().map_or("BOOTP reply", |message| message.name()).to_owned();
     for (label, value) in [("yiaddr", packet.yiaddr()), ("siaddr", packet.siaddr())] {
         if !value.is_unspecified() {
             let _ = write!(line, " {label} {value}");

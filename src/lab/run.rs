@@ -165,7 +165,7 @@ pub struct Outcome {
 /// The calling thread stays in the lab's (then empty) namespaces: this is the last thing it does.
 pub fn run(plan: &Plan, report: &mut dyn FnMut(Report<'_>)) -> Result<Outcome, LabError> {
     let mut needed = vec!["setpriv", "ip", "sysctl", "ethtool", "qemu-system-x86_64"];
-    if plan.mode == Mode::Proxy {
+    if !plan.mode.gives_addresses() {
         needed.push("dnsmasq");
     }
     programs::require(&needed)?;
@@ -182,8 +182,8 @@ pub fn run(plan: &Plan, report: &mut dyn FnMut(Report<'_>)) -> Result<Outcome, L
     // Declared in the order of their making, so they end in the opposite one: the guest first.
     let _router = Router::start(&sandbox, "router")?;
     let _site = match plan.mode {
-        Mode::Reservation => None,
-        Mode::Proxy => {
+        mode if mode.gives_addresses() => None,
+        _ => {
             sandbox.host("dhcp", Some(&format!("{}/24", lan.site)))?;
             report(Report::Said(format!(
                 "site DHCP server (dnsmasq) at {} gives {} to {} and knows nothing of booting",

@@ -9,19 +9,21 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::client::Client;
-use crate::config::{InterfaceSettings, Settings, Transport};
+use crate::config::{InterfaceSettings, Mode, Settings, Transport};
 use crate::dhcp::Packet;
 use crate::journal::event::{DhcpEvent, DhcpOutcome, Sent};
-use crate::journal::{Event, Journal, Level, Notice};
+use crate::journal::{Event, Journal, Level, Notice, findings};
+use crate::policy::servers::{Servers, Sighting};
 use crate::policy::{self, Answer, Arrival, Fact, Request, Seen, Verdict};
 use crate::world::{Current, World};
 
+use super::delayed::Delayed;
 use super::delivery::{Delivery, PXE_PORT, Port, SERVER_PORT};
 use super::dhcp_v6::{self, OwnV6};
 use super::frame::{self, Datagram};
 use super::raw::RawSocket;
 use super::router::Advertiser;
-use super::udp_dhcp::DhcpSocket;
+use super::udp_dhcp::{self, DhcpSocket};
 use super::udp_v6::SocketV6;
 use super::upkeep::{self, Watch};
 use super::{Interface, LinkError, Links, Peers};
@@ -46,7 +48,11 @@ impl Listener {
     /// Opens what the transport allows. Fails when neither a raw socket nor port 67 can be had, when a
     /// transport that was asked for by name cannot, or when port 4011 is taken and there are no raw frames
     /// to serve it with. Needs a tokio runtime.
+    ///
+    /// Only what the mode of `settings` answers on is bound: port 67 stays another daemon's in `4011-only`, and
+    /// `observe`, which sends nothing, has nothing but its ear on the wire.
     pub fn open(settings: &InterfaceSettings, interface: Interface) -> Result<Self, LinkError> {
+        let mode = settings.mode.unwrap_or_default();
         let name = || interface.name.to_string();
         let mut costs = Vec::new();
         let raw = match settings.transport {
@@ -56,6 +62,7 @@ impl Listener {
         };
         let dhcp = match settings.transport {
             Transport::Raw => None,
+            _ if !mode.answers_on_67() => None,
             _ => Some(DhcpSocket::bind(&interface, SERVER_PORT)),
         };
         let (raw, dhcp) = match (settings.transport, raw, dhcp) {
@@ -78,10 +85,11 @@ impl Listener {
                 };
                 let udp_error = match &dhcp {
                     Some(Err(cause)) => cause.to_string(),
+                    _ if !mode.answers_on_67() => format!("not in mode {}", mode.name()),
                     _ => String::new(),
                 };
                 let (raw, dhcp) = (raw.and_then(Result::ok), dhcp.and_then(Result::ok));
-                if raw.is_none() && dhcp.is_none() {
+                if raw.is_none() && dhcp.is_none() && mode != Mode::Only4011 {
                     return Err(LinkError::NoTransport { interface: name(), raw: raw_error, udp: udp_error });
                 }
                 if raw.is_none() && settings.transport == Transport::Auto {
@@ -91,7 +99,7 @@ impl Listener {
                         interface.name
                     ));
                 }
-                if dhcp.is_none() && settings.transport == Transport::Auto {
+                if dhcp.is_none() && settings.transport == Transport::Auto && mode.answers_on_67() {
                     costs.push(format!(
                         "no UDP port 67 on {} ({udp_error}): working beside its owner by raw frames",
                         interface.name
@@ -101,13 +109,12 @@ impl Listener {
             }
         };
         // An unbound 4011 answers with an ICMP error, which aborts some ROMs (spec 6.5).
-        let pxe = match DhcpSocket::bind(&interface, PXE_PORT) {
-            Ok(pxe) => Some(pxe),
+        let pxe = match mode.answers().then(|| DhcpSocket::bind(&interface, PXE_PORT)).transpose() {
+            Ok(pxe) => pxe,
             // Its owner keeps the kernel from refusing anybody, and raw frames answer beside it.
             Err(cause) if raw.is_some() => {
                 costs.push(format!(
-                    "no UDP port 4011 on {} ({cause}): requests to it are answered by raw frames, beside its \
-                     owner's answers if it gives any",
+                    "no UDP port 4011 on {} ({cause}): requests to it are answered by raw frames, beside its                      owner's answers if it gives any",
                     interface.name
                 ));
                 None
@@ -165,6 +172,7 @@ impl Listener {
                     }
                 }
             }
+            (None, Some(pxe)) => pxe.receive(buffer).await.map(|from| Source::Datagram(Port::Pxe, from)),
             _ => std::future::pending().await,
         }
     }
@@ -231,7 +239,12 @@ impl Listener {
             Delivery::Unicast(to) | Delivery::Relay(to) => {
                 // No socket, or no route to a client or relay of another subnet: back to the card that the
                 // request came from, which knows the way.
-                let sent = socket.map(|socket| socket.send(payload, to));
+                let interface = &self.interface;
+                let lost = self.raw.is_some()
+                    && asker.is_some()
+                    && !interface.network.contains(to.ip())
+                    && !udp_dhcp::has_route(to, &interface.addresses);
+                let sent = socket.filter(|_| !lost).map(|socket| socket.send(payload, to));
                 match (sent, asker) {
                     (Some(Ok(())), _) => {}
                     (_, Some(mac)) if self.raw.is_some() => frame_to(mac, to)?,
@@ -262,9 +275,11 @@ pub async fn serve(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), LinkError> {
     let seen = Arc::new(Mutex::new(Seen::default()));
+    let servers = Arc::new(Mutex::new(Servers::default()));
     let mut tasks = tokio::task::JoinSet::new();
     for (settings, listener) in listeners {
         let (current, peers, seen, start) = (current.clone(), peers.clone(), Arc::clone(&seen), now());
+        let servers = Arc::clone(&servers);
         let shell_journal = journal.clone();
         let shell = move |listener| Shell {
             listener,
@@ -272,8 +287,10 @@ pub async fn serve(
             peers: peers.clone(),
             journal: shell_journal.clone(),
             seen: Arc::clone(&seen),
+            servers: Arc::clone(&servers),
             start,
             own_v6: Mutex::default(),
+            delayed: Delayed::default(),
         };
         tasks.spawn(upkeep::keep(listener, settings, links.clone(), journal.clone(), shell));
     }
@@ -292,8 +309,27 @@ pub(super) struct Shell {
     pub(super) peers: Peers,
     pub(super) journal: Journal,
     seen: Arc<Mutex<Seen>>,
+    servers: Arc<Mutex<Servers>>,
     start: Instant,
     pub(super) own_v6: Mutex<OwnV6>,
+    delayed: Delayed<Pending>,
+}
+
+/// An answer that waits.
+struct Pending {
+    answer: Box<Answer>,
+    port: Port,
+    asker: Option<[u8; 6]>,
+    /// Makes the event once it is known what came of it.
+    event: Box<dyn FnOnce(DhcpOutcome) -> DhcpEvent + Send>,
+}
+
+/// Returns at `due`, never where nothing is.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 #[allow(clippy::disallowed_methods, reason = "link/ is the edge: the clock is read here")]
@@ -303,26 +339,35 @@ pub(super) fn now() -> Instant {
 
 impl Shell {
     /// Serves until the interface is not any longer what its sockets were opened for.
-    pub(super) async fn run(self, watch: &Watch) -> io::Result<()> {
-        let interface = &self.listener.interface;
+    pub(super) async fn run(mut self, watch: &Watch) -> io::Result<()> {
+        let interface = self.listener.interface.clone();
         let mut buffer = Vec::new();
+        let advertiser = self.listener.advertiser.take();
         let advertising = async {
-            match &self.listener.advertiser {
+            match &advertiser {
                 Some(advertiser) => advertiser.run().await,
                 None => std::future::pending().await,
             }
         };
         tokio::pin!(advertising);
         loop {
+            let due = self.delayed.next();
             let source = tokio::select! {
-                source = self.listener.receive(&mut buffer) => source?,
+                source = self.listener.receive(&mut buffer) => Some(source?),
+                () = until(due) => None,
                 error = &mut advertising => return Err(error),
-                moved = watch.until_moved(interface) => return moved,
+                moved = watch.until_moved(&interface) => return moved,
             };
             // No answer names an address that is not ours any more; whoever asked now will ask again.
-            if watch.moved(interface) {
+            if watch.moved(&interface) {
                 return Ok(());
             }
+            let Some(source) = source else {
+                while let Some(pending) = self.delayed.take(now()) {
+                    self.send(pending);
+                }
+                continue;
+            };
             self.say_dropped();
             match source {
                 Source::Datagram(port, from) => self.message(&buffer, port, from, None),
@@ -335,12 +380,10 @@ impl Shell {
                             self.message(payload, port, source, Some(source_mac));
                         }
                     }
-                    Some(Datagram::V6 { source_mac, source, destination, payload }) => {
-                        if to_us {
-                            self.message_v6(payload, source, Some(*destination.ip()), Some(source_mac));
-                        }
+                    Some(Datagram::V6 { source_mac, source, destination, payload }) if to_us => {
+                        self.message_v6(payload, source, Some(*destination.ip()), Some(source_mac));
                     }
-                    None => {}
+                    Some(Datagram::V6 { .. }) | None => {}
                 },
             }
         }
@@ -368,7 +411,7 @@ impl Shell {
     }
 
     /// One DHCPv4 message: decided, sent, noted.
-    fn message(&self, payload: &[u8], port: Port, source: SocketAddrV4, asker: Option<[u8; 6]>) {
+    fn message(&mut self, payload: &[u8], port: Port, source: SocketAddrV4, asker: Option<[u8; 6]>) {
         let packet = match Packet::parse(payload) {
             Ok(packet) => packet,
             Err(error) => {
@@ -392,25 +435,65 @@ impl Shell {
             }
             decision
         };
-        let outcome = match decision.verdict {
-            Verdict::Silence(reason) => DhcpOutcome::Silent(reason),
-            Verdict::Answer(answer) => self.answer(*answer, port, asker),
+        let planned = match &decision.verdict {
+            Verdict::Answer(answer) => Some(answer.reply.encode(answer.limit).bytes),
+            _ => None,
         };
-        self.journal.note(Event::Dhcp(Box::new(DhcpEvent {
-            interface: Arc::clone(&self.listener.interface.name),
-            vlan: self.listener.interface.vlan,
+        let sighting = Sighting {
+            request,
+            own_mac: self.listener.interface.mac.map(|mac| mac.bytes()),
+            source_mac: asker,
+            answer: planned.as_deref(),
+            world: &world,
+        };
+        let observation =
+            self.servers.lock().unwrap_or_else(PoisonError::into_inner).observe(&sighting, elapsed);
+        let mut because = decision.because;
+        because.extend(observation.step);
+        let interface = Arc::clone(&self.listener.interface.name);
+        let vlan = self.listener.interface.vlan;
+        let message = payload.to_vec();
+        let event = move |outcome| DhcpEvent {
+            interface,
+            vlan,
             port: port.number(),
             source: source.into(),
             source_mac: asker,
-            message: payload.to_vec(),
+            message,
             outcome,
             node: decision.node.map(|node| node.label()),
-            because: decision.because,
-        })));
+            because,
+        };
+        match decision.verdict {
+            Verdict::Silence(reason) => {
+                self.journal.note(Event::Dhcp(Box::new(event(DhcpOutcome::Silent(reason)))));
+            }
+            Verdict::WouldAnswer(answer) => {
+                self.journal.note(Event::Dhcp(Box::new(event(DhcpOutcome::WouldAnswer(unsent(&answer))))));
+            }
+            Verdict::Answer(answer) => {
+                let delay = answer.delay;
+                let pending = Pending { answer, port, asker, event: Box::new(event) };
+                if delay.is_zero() {
+                    self.send(pending);
+                } else if let Err(pending) = self.delayed.push(now() + delay, pending) {
+                    self.send(pending);
+                }
+            }
+        }
+        for finding in observation.findings {
+            self.journal.note(findings::event(finding));
+        }
+    }
+
+    /// Sends an answer and notes what came of it.
+    fn send(&self, pending: Pending) {
+        let outcome = self.answer(*pending.answer, pending.port, pending.asker);
+        self.journal.note(Event::Dhcp(Box::new((pending.event)(outcome))));
     }
 
     fn answer(&self, answer: Answer, port: Port, asker: Option<[u8; 6]>) -> DhcpOutcome {
-        let Answer { reply, limit, delivery, without_boot } = answer;
+        let Answer { reply, limit, delivery, without_boot, delay: _ } = answer;
         let encoded = reply.encode(limit);
         match self.listener.send(&encoded.bytes, port, delivery, asker) {
             Ok(way) => DhcpOutcome::Answered(Sent {
@@ -458,6 +541,18 @@ impl Shell {
             port,
             source,
         }
+    }
+}
+
+/// What would have been sent.
+fn unsent(answer: &Answer) -> Sent {
+    let encoded = answer.reply.encode(answer.limit);
+    Sent {
+        message: encoded.bytes,
+        way: answer.delivery,
+        broadcast_instead: false,
+        dropped: encoded.dropped,
+        without_boot: answer.without_boot,
     }
 }
 

@@ -149,6 +149,18 @@ mod tests {
         assert_eq!((source, destination, payload), (address(1), address(2), &[7; 99][..]));
     }
 
+    /// [D7]: virtual peers hand over frames whose checksums are still to be done.
+    #[test]
+    fn a_frame_with_unfinished_checksums_is_read() {
+        let source = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 1), 67);
+        let mut frame = build([2; 6], [0xff; 6], source, BROADCAST, &[7; 301]).unwrap();
+        for at in [24, 40] {
+            frame[at] ^= 0xff;
+        }
+        let Some(Datagram::V4 { payload, .. }) = strip(&frame) else { panic!("dropped") };
+        assert_eq!(payload, &[7; 301][..]);
+    }
+
     proptest::proptest! {
         #[test]
         fn stripping_never_panics(frame in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {

@@ -12,6 +12,8 @@ pub struct Link {
     pub interface: Interface,
     /// It is there, up, and has the address it is served with.
     pub present: bool,
+    /// Something is sent there: it is not only observed.
+    pub answers: bool,
 }
 
 /// All of them, in the order of the settings. Cheap to clone.
@@ -27,8 +29,20 @@ impl Default for Links {
 impl Links {
     /// Starts with interfaces that are all there.
     pub fn new(interfaces: Vec<Interface>) -> Self {
-        let links = interfaces.into_iter().map(|interface| Link { interface, present: true }).collect();
+        let links = interfaces
+            .into_iter()
+            .map(|interface| Link { interface, present: true, answers: true })
+            .collect();
         Self(watch::Sender::new(links))
+    }
+
+    /// Marks the interfaces for which `answers` is false: they are only observed, and no TFTP or HTTP follows
+    /// them.
+    pub fn answering_on(self, answers: impl Fn(&Interface) -> bool) -> Self {
+        self.0.send_modify(|links| {
+            links.iter_mut().for_each(|link| link.answers = answers(&link.interface));
+        });
+        self
     }
 
     /// Hears of every change from now on.
@@ -49,7 +63,7 @@ impl Links {
     /// The interface of this name is there, and like this.
     pub(super) fn set(&self, now: &Interface) {
         self.change(&now.name, |link| {
-            let link_now = Link { interface: now.clone(), present: true };
+            let link_now = Link { interface: now.clone(), present: true, answers: link.answers };
             std::mem::replace(link, link_now.clone()) != link_now
         });
     }
@@ -66,7 +80,7 @@ impl Links {
     }
 }
 
-/// Those of `links` that are there.
+/// Those of `links` that are there and answer.
 pub fn present(links: &[Link]) -> impl Iterator<Item = &Interface> + Clone {
-    links.iter().filter(|link| link.present).map(|link| &link.interface)
+    links.iter().filter(|link| link.present && link.answers).map(|link| &link.interface)
 }

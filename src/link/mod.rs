@@ -1,5 +1,6 @@
 //! Interfaces, sockets, raw frames: all network IO of DHCP and TFTP.
 
+mod delayed;
 pub mod delivery;
 pub mod dhcp;
 pub mod dhcp_v6;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::Ipv4Net;
 
-use crate::client::Client;
+use crate::client::{Class, Client};
 use crate::config::{Knobs, Mode};
 use crate::dhcp::{MessageType, Packet, Reply, code};
 use crate::link::delivery::{Delivery, Port, delivery};
@@ -14,7 +14,7 @@ use crate::records::{Mac, Node, Snapshot};
 use crate::world::World;
 
 use super::ways::Asked;
-use super::{Reason, Seen, proxy, relayed, reservation};
+use super::{Reason, Seen, fields, inform, proxy, relayed, reservation};
 
 /// How a packet came to us.
 #[derive(Clone, Debug)]
@@ -66,6 +66,8 @@ pub struct Decision {
 pub enum Verdict {
     /// This is sent.
     Answer(Box<Answer>),
+    /// Nothing is sent: the interface or the node is only observed. This would have been.
+    WouldAnswer(Box<Answer>),
     /// Nothing is sent.
     Silence(Reason),
 }
@@ -81,6 +83,8 @@ pub struct Answer {
     pub delivery: Delivery,
     /// Why it carries no boot data, when it was a boot client that asked.
     pub without_boot: Option<Reason>,
+    /// How long it waits before it leaves; everybody else is served meanwhile.
+    pub delay: Duration,
 }
 
 /// Something to remember.
@@ -92,6 +96,11 @@ pub enum Fact {
         address: Ipv4Addr,
         /// The card.
         mac: Mac,
+    },
+    /// A client found this reserved address in use.
+    Declined {
+        /// The address.
+        address: Ipv4Addr,
     },
     /// iPXE on this card was sent to a loader once more [L1].
     Chained {
@@ -132,14 +141,36 @@ impl Trail {
 /// since a fixed start, used for the loop guard only.
 pub fn decide(request: &Request<'_>, world: &World, seen: &Seen, now: Duration) -> Decision {
     let mut trail = Trail::default();
+    // Some vendors' firmware says another word and means `PXEClient` (`pxe_classes`).
+    let as_pxe = fields::synonym(request.packet, world)
+        .map(|_| Client { class: Class::Pxe, ..request.client.clone() });
+    let request = &Request { client: as_pxe.as_ref().unwrap_or(request.client), ..*request };
     let node = find_node(request, &world.records, &mut trail)
         .or_else(|| relayed::find_node(request, world, &mut trail));
-    let verdict = match verdict(request, node.as_ref(), world, seen, now, &mut trail) {
+    let (mode, observed) = mode_of(request, node.as_deref(), world, &mut trail);
+    let stranger = if node.is_none() { stranger(request, mode, &mut trail) } else { None };
+    let subject = node.as_ref().or(stranger.as_ref());
+    let verdict = match verdict(request, subject, mode, world, seen, now, &mut trail) {
         Ok((mut reply, without_boot)) => {
             relayed::finish(request, world, &mut reply, &mut trail);
-            let limit = crate::dhcp::reply::limit(max_size(request.packet), request.arrival.mtu);
+            let limit = match request.packet.message_type() {
+                // RFC 951: there is no way to say that more than 300 bytes are welcome.
+                None => crate::dhcp::reply::MIN_LEN,
+                Some(_) => crate::dhcp::reply::limit(max_size(request.packet), request.arrival.mtu),
+            };
             let delivery = delivery(request.packet, &reply, request.arrival.port, request.arrival.source);
-            Verdict::Answer(Box::new(Answer { reply, limit, delivery, without_boot }))
+            let address = Some(reply.yiaddr).filter(|address| !address.is_unspecified());
+            let delay = subject
+                .and_then(|node| fields::knobs(request, node, address, world).reply_delay)
+                .unwrap_or_default();
+            let answer = Box::new(Answer { reply, limit, delivery, without_boot, delay });
+            if observed {
+                // What was not sent has no consequences.
+                trail.remember.clear();
+                Verdict::WouldAnswer(answer)
+            } else {
+                Verdict::Answer(answer)
+            }
         }
         Err(reason) => Verdict::Silence(reason),
     };
@@ -148,9 +179,41 @@ pub fn decide(request: &Request<'_>, world: &World, seen: &Seen, now: Duration) 
 
 type Reply2 = (Reply, Option<Reason>);
 
+/// The mode that this request is judged by, and whether nothing is sent. The interface's is the ceiling, the
+/// record can only restrict it; who is only observed is judged as if he were not.
+fn mode_of(request: &Request<'_>, node: Option<&Node>, world: &World, trail: &mut Trail) -> (Mode, bool) {
+    let ceiling = request.arrival.mode;
+    let wish = node.and_then(|node| node.mode);
+    let mode = ceiling.restricted_by(wish);
+    if mode != ceiling {
+        trail.step(format!("the record restricts the mode to {}", mode.name()));
+    }
+    if mode.answers() {
+        return (mode, false);
+    }
+    let general =
+        if ceiling.answers() { ceiling } else { world.settings.observed_as(&request.arrival.interface) };
+    let judged = general.restricted_by(wish.filter(|wish| wish.answers()));
+    if request.packet.is_request() {
+        trail.step(format!("only observed; judged as in mode {}", judged.name()));
+    }
+    (judged, true)
+}
+
+/// The record that stands for a client in no record, where the mode serves such.
+fn stranger(request: &Request<'_>, mode: Mode, trail: &mut Trail) -> Option<Arc<Node>> {
+    if mode != Mode::AutoProxy || !request.packet.is_request() || !request.client.netboots() {
+        return None;
+    }
+    let mac = request.client.mac?;
+    trail.step(format!("{mac} is in no record: profile {}", Node::DEFAULT_PROFILE));
+    Some(Arc::new(Node::stranger(mac)))
+}
+
 fn verdict(
     request: &Request<'_>,
     node: Option<&Arc<Node>>,
+    mode: Mode,
     world: &World,
     seen: &Seen,
     now: Duration,
@@ -162,23 +225,40 @@ fn verdict(
         return Err(Reason::NotARequest);
     }
     relayed::admit(request, world, seen, now, trail)?;
-    let message = packet.message_type().ok_or(Reason::BootpNotServed)?;
-    let answered = match request.arrival.port {
-        Port::Dhcp => matches!(message, MessageType::Discover | MessageType::Request),
-        // A boot server is asked by REQUEST or INFORM (PXE 2.1; [X2]).
-        Port::Pxe => matches!(message, MessageType::Request | MessageType::Inform),
+    let port = request.arrival.port;
+    use MessageType::{Decline, Discover, Inform, Release, Request as Asking};
+    let answered = match (port, packet.message_type()) {
+        (Port::Dhcp, Some(message)) => matches!(message, Discover | Asking | Decline | Release | Inform),
+        // BOOTP: no message type. A boot server is asked by REQUEST or INFORM (PXE 2.1; [X2]).
+        (Port::Dhcp, None) => true,
+        (Port::Pxe, message) => matches!(message, Some(Asking | Inform)),
     };
     if !answered {
         return Err(Reason::MessageType);
     }
-    let node = node.ok_or(Reason::UnknownMac)?;
-    let mode = request.arrival.mode.restricted_by(node.mode);
-    if mode != request.arrival.mode {
-        trail.step(format!("the record restricts the mode to {}", mode.name()));
+    let Some(node) = node else {
+        return match (port, packet.message_type()) {
+            (Port::Dhcp, Some(Inform)) if mode.gives_addresses() => {
+                inform::inform(request, None, world, seen, now, trail)
+            }
+            _ => Err(Reason::UnknownMac),
+        };
+    };
+    let address = node.ipv4_for(request.client.mac).filter(|_| mode.gives_addresses());
+    if fields::knobs(request, node, address, world).dhcp == Some(false) {
+        return Err(Reason::DhcpOff);
     }
-    match mode {
-        Mode::Proxy => proxy::answer(request, node, world, seen, now, trail),
-        Mode::Reservation => reservation::answer(request, node, world, seen, now, trail),
+    if mode == Mode::ReservationProxy {
+        trail.step(if address.is_some() { "with an address: reservation" } else { "no address: proxy" });
+    }
+    match mode.settled(address.is_some()) {
+        Mode::Observe | Mode::Only4011 if port == Port::Dhcp => Err(Reason::Only4011),
+        Mode::Observe | Mode::Only4011 | Mode::Proxy | Mode::AutoProxy => {
+            proxy::answer(request, node, world, seen, now, trail)
+        }
+        Mode::Reservation | Mode::ReservationProxy => {
+            reservation::answer(request, node, world, seen, now, trail)
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use crate::client::Class;
 use crate::config::{BootfileOption, Knobs, Option43};
 use crate::dhcp::catalogue::TypedOption;
-use crate::dhcp::{MessageType, Reply, code};
+use crate::dhcp::{MessageType, Packet, Reply, code};
 use crate::records::Node;
 use crate::world::World;
 
@@ -37,6 +37,7 @@ pub(super) fn reply(request: &Request<'_>, message: MessageType) -> Reply {
         sname: String::new(),
         file: String::new(),
         options: vec![(code::SERVER_ID, server.octets().to_vec())],
+        may_overload: reads_overload(request),
     };
     // RFC 6842: echoed as it came. RFC 3046 section 2.2 for 82 [R2], RFC 3011 for 118; 97 by PXE 2.1.
     for echoed in [code::CLIENT_ID, code::UUID, code::SUBNET_SELECTION, code::RELAY_INFO] {
@@ -45,6 +46,40 @@ pub(super) fn reply(request: &Request<'_>, message: MessageType) -> Reply {
         }
     }
     reply
+}
+
+/// True for a client that can be expected to follow option 52: an operating system's. Firmware reads `file`
+/// and `siaddr` as they are [P5].
+fn reads_overload(request: &Request<'_>) -> bool {
+    let options = &request.packet.options;
+    let u_boot = options.get(code::VENDOR_CLASS).is_some_and(|class| class.starts_with(b"U-Boot"));
+    let raspberry_pi = crate::client::is_raspberry_pi(request.client.mac, options.get(code::UUID));
+    // Whoever names an architecture wants to be booted, be it as PXE, U-Boot or shim's firmware.
+    !request.client.netboots() && !u_boot && !raspberry_pi && options.get(code::ARCH).is_none()
+}
+
+/// The word of option 60 towards a PXE client: its own, where the settings say that it means `PXEClient`.
+pub(super) fn pxe_class<'w>(request: &Request<'_>, world: &'w World) -> &'w [u8] {
+    synonym(request.packet, world).unwrap_or(b"PXEClient")
+}
+
+/// The entry of `pxe_classes` that the client's option 60 begins with.
+pub(super) fn synonym<'w>(packet: &Packet<'_>, world: &'w World) -> Option<&'w [u8]> {
+    let class = packet.options.get(code::VENDOR_CLASS)?;
+    let mut synonyms = world.settings.pxe_classes.iter().map(|synonym| synonym.as_bytes());
+    synonyms.find(|synonym| class.starts_with(synonym))
+}
+
+/// Adds 175.1 for iPXE, by which it chooses among equal offers.
+pub(super) fn ipxe_priority(reply: &mut Reply, request: &Request<'_>, knobs: Knobs, trail: &mut Trail) {
+    if let Some(priority) = knobs.ipxe_priority
+        && request.client.ipxe.is_some()
+    {
+        let mut value = reply.option(code::IPXE).unwrap_or_default().to_vec();
+        value.extend_from_slice(&[1, 1, priority.cast_unsigned()]);
+        reply.set(code::IPXE, value);
+        trail.step(format!("175.1 = {priority}, by setting"));
+    }
 }
 
 /// Puts the first file into the reply: siaddr, sname, file, 66, 67 [P7][P8].
@@ -85,17 +120,19 @@ pub(super) fn bypass_discovery(reply: &mut Reply, knobs: Knobs, trail: &mut Trai
     }
 }
 
-/// The knobs in force for a node that asks on an interface: interface, subnet, profile, node.
+/// The knobs in force for a node that asks on an interface: interface, subnet, class, profile, node.
 pub(super) fn knobs(request: &Request<'_>, node: &Node, address: Option<Ipv4Addr>, world: &World) -> Knobs {
     let subnet = match address {
         Some(address) => world.settings.subnet_of(address),
         None => relayed::subnet(request, world),
     };
     let profile = world.settings.profile(node.profile.as_deref());
-    request
-        .arrival
-        .knobs
-        .overlaid(subnet.map(|subnet| subnet.knobs).unwrap_or_default())
+    let general = request.arrival.knobs.overlaid(subnet.map(|subnet| subnet.knobs).unwrap_or_default());
+    let class = request.packet.options.get(code::VENDOR_CLASS);
+    let classes = world.settings.classes.iter();
+    classes
+        .filter(|own| own.matches(&request.client.archs, class, request.client.mac))
+        .fold(general, |knobs, own| knobs.overlaid(own.knobs))
         .overlaid(profile.map(|profile| profile.knobs).unwrap_or_default())
         .overlaid(node.knobs)
 }

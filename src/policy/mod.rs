@@ -5,11 +5,15 @@
 
 pub mod decide;
 mod fields;
+mod inform;
+mod menu;
+pub mod offers;
 mod proxy;
 pub mod reason;
 mod relayed;
 mod reservation;
 pub mod seen;
+pub mod servers;
 mod target;
 pub mod v6;
 pub mod ways;

@@ -12,7 +12,7 @@ use crate::world::World;
 
 use super::decide::{Request, Trail};
 use super::target::target;
-use super::{Reason, Seen, fields, relayed};
+use super::{Reason, Seen, fields, menu, relayed};
 
 /// Answers a known node's DISCOVER on 67 or its request on 4011.
 pub(super) fn answer(
@@ -25,7 +25,15 @@ pub(super) fn answer(
 ) -> Result<(Reply, Option<Reason>), Reason> {
     let packet = request.packet;
     let port = request.arrival.port;
-    if port == Port::Dhcp && packet.message_type() == Some(MessageType::Request) {
+    let message = packet.message_type().ok_or(Reason::BootpNotServed)?;
+    let knobs = fields::knobs(request, node, None, world);
+    if port == Port::Dhcp && !matches!(message, MessageType::Discover | MessageType::Request) {
+        return Err(Reason::MessageType);
+    }
+    let insists = knobs.answer_request == Some(true) && request.client.netboots();
+    if port == Port::Dhcp && message == MessageType::Request && insists {
+        trail.step("this client expects a proxy's answer to its REQUEST, by setting");
+    } else if port == Port::Dhcp && message == MessageType::Request {
         // The DHCP server's business (spec 6.4): an ACK of ours would confuse both.
         return match packet.options.address(code::SERVER_ID) {
             Some(chosen) if !relayed::names_us(chosen, request, world) => {
@@ -60,9 +68,15 @@ pub(super) fn boot_offer(
     trail: &mut Trail,
 ) -> Result<Reply, Reason> {
     let on_4011 = request.arrival.port == Port::Pxe;
-    let target = target(request, node, mode, world, seen, now, trail)?;
+    let mut target = target(request, node, mode, world, seen, now, trail)?;
     let knobs = fields::knobs(request, node, None, world);
-    let mut reply = fields::reply(request, if on_4011 { MessageType::Ack } else { MessageType::Offer });
+    let menu = menu::shown(request, node, knobs, world, trail);
+    let item = on_4011.then(|| boot_item(request)).flatten();
+    if let (Some(menu), Some(item)) = (menu, &item) {
+        menu::choose(menu, item, &mut target, trail)?;
+    }
+    let discover = request.packet.message_type() == Some(MessageType::Discover);
+    let mut reply = fields::reply(request, if discover { MessageType::Offer } else { MessageType::Ack });
     if on_4011 {
         reply.ciaddr = request.packet.ciaddr();
     } else {
@@ -70,16 +84,19 @@ pub(super) fn boot_offer(
         reply.flags |= 0x8000;
     }
     let http = request.client.class == Class::Http;
-    let class: &[u8] = if http { b"HTTPClient" } else { b"PXEClient" };
+    let class = if http { b"HTTPClient" } else { fields::pxe_class(request, world) };
     reply.set(code::VENDOR_CLASS, class);
     fields::boot_data(&mut reply, request, &target, knobs, trail);
     let uefi = target.arch.is_some_and(|arch| arch.is_uefi());
     if http {
         trail.step("HTTP Boot: 60 HTTPClient and a URL, no 43 [H1][H4]");
-    } else if let Some(item) = on_4011.then(|| boot_item(request)).flatten() {
+    } else if let Some(item) = item {
         // Spec 6.2: the item asked for is echoed or the client discards the answer.
         reply.set(code::VENDOR_SPECIFIC, item);
         trail.step("43.71 echoed [X2]");
+    } else if let Some(menu) = menu.filter(|_| on_4011 || !uefi) {
+        reply.set(code::VENDOR_SPECIFIC, menu::option(menu, request.arrival.address));
+        trail.step("43 = the boot menu [X6]");
     } else if uefi {
         // EDK2's lineage never caches the first proxy offer with discovery sub-options [X1].
         trail.step(if on_4011 { "UEFI on 4011: ACK without 43 [X2]" } else { "UEFI: no 43, then 4011 [X1]" });
@@ -87,6 +104,7 @@ pub(super) fn boot_offer(
         fields::bypass_discovery(&mut reply, knobs, trail);
         trail.step("BIOS: 43 = 06 01 08 ff and file [X3]");
     }
+    fields::ipxe_priority(&mut reply, request, knobs, trail);
     fields::stated(&mut reply, request, node, None, world, trail);
     Ok(reply)
 }

@@ -56,6 +56,12 @@ reasons! {
     OutsideFolder, "outside-folder", "the path leaves the served folders";
     NotAFile, "not-a-file", "not a regular file";
     BadName, "bad-name", "the name cannot be a file name";
+    AddressWithheld, "address-withheld", "the client found its address in use; it is withheld for ten minutes";
+    Declined, "declined", "the client says that its address is in use by another machine";
+    Released, "released", "the client gives its address back; a reservation has nothing to free";
+    DhcpOff, "dhcp-off", "the settings or the record say dhcp: false";
+    Only4011, "only-4011", "this mode answers on port 4011 only";
+    NoMenuItem, "no-menu-item", "the boot item asked for is not in the menu";
     Busy, "busy", "too many transfers at once";
 }
 

@@ -2,6 +2,7 @@
 //! that decisions carry.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::records::Mac;
@@ -13,6 +14,8 @@ use super::ways::Ways;
 const LOOP_WINDOW: Duration = Duration::from_secs(120);
 /// Chain-loads within the window that make a loop [L1].
 const LOOP_COUNT: usize = 3;
+/// How long a declined address is withheld (spec 5.1).
+const WITHHELD: Duration = Duration::from_secs(600);
 /// Clients remembered at most; beyond, all outdated ones are forgotten, and if none is, everything.
 const CLIENTS_MAX: usize = 65_536;
 
@@ -20,6 +23,7 @@ const CLIENTS_MAX: usize = 65_536;
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     chained: HashMap<Mac, Vec<(u32, Duration)>>,
+    declined: HashMap<Ipv4Addr, Duration>,
     /// Ways by which requests were answered [D4].
     pub(super) ways: Ways,
 }
@@ -31,6 +35,11 @@ impl Seen {
         self.chained.get(&mac).is_some_and(|times| {
             times.iter().filter(|(_, at)| now.saturating_sub(*at) <= LOOP_WINDOW).count() >= LOOP_COUNT
         })
+    }
+
+    /// True for an address that a client declined less than ten minutes ago.
+    pub fn withheld(&self, address: Ipv4Addr, now: Duration) -> bool {
+        self.declined.get(&address).is_some_and(|at| now.saturating_sub(*at) < WITHHELD)
     }
 
     /// Takes in what a decision asked to remember.
@@ -55,6 +64,11 @@ impl Seen {
             Fact::Scripted { mac } => {
                 self.chained.remove(&mac);
             }
+            Fact::Declined { address } => {
+                // Only reserved addresses come here, so there are at most as many as nodes on record.
+                self.declined.retain(|_, at| now.saturating_sub(*at) < WITHHELD);
+                self.declined.insert(address, now);
+            }
             Fact::Answered { asked, way } => self.ways.remember(asked, way, now),
             Fact::Learned { .. } => {}
         }
@@ -64,6 +78,17 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_declined_address_is_withheld_for_ten_minutes() {
+        let address = Ipv4Addr::new(10, 0, 0, 5);
+        let mut seen = Seen::default();
+        let at = Duration::from_secs;
+        assert!(!seen.withheld(address, at(1)));
+        seen.remember(&Fact::Declined { address }, at(1));
+        assert!(seen.withheld(address, at(600)));
+        assert!(!seen.withheld(address, at(601)));
+    }
 
     /// [L1]
     #[test]

@@ -41,7 +41,7 @@ pub(super) fn target(
         Some(found) => trail.step(format!("boot entry {} by {}", found.entry.name, found.by.name())),
         None => {
             let silent = match world.settings.no_boot_entry {
-                NoBootEntry::Auto => mode == Mode::Proxy,
+                NoBootEntry::Auto => !mode.gives_addresses(),
                 NoBootEntry::Silent => true,
                 NoBootEntry::Wait => false,
             };

@@ -315,7 +315,7 @@ fn addresses(checked: &Checked, settings: &Settings, findings: &mut Findings) {
         return;
     }
     for (index, node) in checked.snapshot.nodes().iter().enumerate() {
-        let wants = node.mode != Some(Mode::Proxy);
+        let wants = Mode::Reservation.restricted_by(node.mode).gives_addresses();
         if wants && node.ipv4_for(None).is_none() {
             let place = checked.node_place(index, |places| places.head);
             let message =

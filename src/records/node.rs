@@ -92,6 +92,21 @@ pub struct Node {
 }
 
 impl Node {
+    /// Stands for a client in no record, where the mode serves such (`auto-proxy`): the profile named
+    /// [`Self::DEFAULT_PROFILE`], no name, and no role that a boot entry could select by.
+    pub fn stranger(mac: Mac) -> Self {
+        Self {
+            nics: vec![Nic { mac, addresses: Vec::new() }],
+            role: Some(String::new()),
+            netboot: true,
+            profile: Some(Self::DEFAULT_PROFILE.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// Profile of clients in no record.
+    pub const DEFAULT_PROFILE: &str = "default";
+
     /// What a person calls it: name, else xname, else first MAC.
     pub fn label(&self) -> String {
         self.name

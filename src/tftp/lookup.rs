@@ -95,7 +95,8 @@ fn behind_doubled_slash(name: &[u8]) -> Option<&[u8]> {
     Some(&name[at + 2..]).filter(|rest| !rest.is_empty())
 }
 
-/// The knobs that hold for a client: general, interface, subnet, profile, node; the more specific wins.
+/// The knobs that hold for a client: general, interface, subnet, class (by its card: nothing else is known
+/// here), profile, node; the more specific wins.
 pub fn knobs(settings: &Settings, interface: &str, peer: &Peer) -> Knobs {
     let mut knobs = settings.knobs;
     if let Some(interface) = settings.interfaces.iter().find(|known| known.name == interface) {
@@ -105,6 +106,9 @@ pub fn knobs(settings: &Settings, interface: &str, peer: &Peer) -> Knobs {
         && let Some(subnet) = settings.subnet_of(address)
     {
         knobs = knobs.overlaid(subnet.knobs);
+    }
+    for class in settings.classes.iter().filter(|class| class.matches(&[], None, peer.mac)) {
+        knobs = knobs.overlaid(class.knobs);
     }
     if let Some(node) = &peer.node {
         if let Some(profile) = settings.profile(node.profile.as_deref()) {

@@ -57,7 +57,7 @@ fn decisions(file: &Path) -> String {
         write!(text, "#{} {message} ", datagram.number).unwrap();
         match decision.verdict {
             Verdict::Silence(reason) => writeln!(text, "silence {reason}").unwrap(),
-            Verdict::Answer(answer) => {
+            Verdict::Answer(answer) | Verdict::WouldAnswer(answer) => {
                 let encoded = answer.reply.encode(answer.limit).bytes;
                 let reply = Packet::parse(&encoded).unwrap();
                 let codes: Vec<String> = reply.options.iter().map(|(code, _)| code.to_string()).collect();

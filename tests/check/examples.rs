@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use bootlace::config::Code;
+use bootlace::config::class::{CLASS_KEYS, MATCH_KEYS};
 use bootlace::config::file;
+use bootlace::config::menu::{ITEM_KEYS, MENU_KEYS};
 use bootlace::config::values::KNOB_KEYS;
 use bootlace::records::{boot_file, nodes_file};
 
@@ -62,6 +64,10 @@ fn every_key_that_the_examples_show_in_a_comment_is_right() {
         &file::INTERFACE_KEYS,
         &file::SUBNET_KEYS,
         &file::PROFILE_KEYS,
+        &CLASS_KEYS,
+        &MATCH_KEYS,
+        &MENU_KEYS,
+        &ITEM_KEYS,
         &KNOB_KEYS,
         &nodes_file::OUR_KEYS,
         &boot_file::BSS_KEYS,
@@ -99,8 +105,11 @@ fn every_key_that_the_examples_show_in_a_comment_is_right() {
 #[test]
 fn the_examples_show_every_key() {
     let shows = |text: &str, key: &str| text.contains(&format!("{key}:"));
-    for key in
-        [&file::KEYS[..], &file::INTERFACE_KEYS, &file::SUBNET_KEYS, &file::PROFILE_KEYS, &KNOB_KEYS].concat()
+    let ours = [&CLASS_KEYS[..], &MATCH_KEYS, &MENU_KEYS, &ITEM_KEYS].concat();
+    for key in [&file::KEYS[..], &file::INTERFACE_KEYS, &file::SUBNET_KEYS, &file::PROFILE_KEYS, &KNOB_KEYS]
+        .concat()
+        .into_iter()
+        .chain(ours)
     {
         assert!(shows(SETTINGS, key), "bootlace.yaml: {key}");
     }
@@ -122,6 +131,10 @@ fn the_reference_names_every_key_and_every_problem() {
         &file::INTERFACE_KEYS,
         &file::SUBNET_KEYS,
         &file::PROFILE_KEYS,
+        &CLASS_KEYS,
+        &MATCH_KEYS,
+        &MENU_KEYS,
+        &ITEM_KEYS,
         &KNOB_KEYS,
         &nodes_file::NEW_KEYS,
         &nodes_file::OLD_KEYS,

@@ -98,10 +98,10 @@ fn a_second_settings_file_and_a_file_of_another_kind_are_errors() {
 
 #[test]
 fn settings_alone_are_checked_too() {
-    let folder = Folder::with(&[("bootlace.yaml", "mode: observe\n")]);
+    let folder = Folder::with(&[("bootlace.yaml", "mode: dhcp\n")]);
     let output = folder.check(&[]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(text.contains("modes that this version serves: proxy, reservation"), "{text}");
+    assert!(text.contains("modes: observe, 4011-only, proxy"), "{text}");
     assert!(text.ends_with("\nsettings: 1 error\n"), "{text}");
 }

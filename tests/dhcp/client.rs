@@ -60,6 +60,11 @@ impl Client {
         self.dhcp.send_to(bytes, (Ipv4Addr::BROADCAST, 67)).unwrap();
     }
 
+    /// Sends to port 67 of `server` by unicast, as a client that renews.
+    pub fn send_to(&self, message: &Message, server: [u8; 4]) {
+        self.dhcp.send_to(&message.finished(), (Ipv4Addr::from(server), 67)).unwrap();
+    }
+
     /// Sends to port 67 and waits for an answer of `server`.
     pub fn ask(&self, message: &Message, server: &str) -> Option<Answer> {
         self.send(message);
@@ -127,8 +132,20 @@ impl Message {
         self
     }
 
+    /// Another transaction than that of all others.
+    pub fn transaction(mut self, number: u8) -> Self {
+        self.0[7] = number;
+        self
+    }
+
     pub fn ciaddr(mut self, address: [u8; 4]) -> Self {
         self.0[12..16].copy_from_slice(&address);
+        self
+    }
+
+    /// Leaves the way of the answer to the server.
+    pub fn without_broadcast(mut self) -> Self {
+        self.0[10] = 0;
         self
     }
 
@@ -144,7 +161,7 @@ impl Message {
         self.option(60, b"HTTPClient:Arch:00016:UNDI:003000").option(93, &[0, 16])
     }
 
-    fn finished(&self) -> Vec<u8> {
+    pub fn finished(&self) -> Vec<u8> {
         let mut bytes = self.0.clone();
         bytes.push(255);
         bytes

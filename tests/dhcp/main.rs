@@ -9,6 +9,9 @@
 )]
 
 mod client;
+mod modes;
+mod relay;
+mod servers;
 mod vlan;
 
 use std::time::Duration;

@@ -6,7 +6,7 @@ use crate::config::Profile;
 const BASE: &str = "http://172.16.0.254:8081";
 
 fn ask(who: Who) -> ScriptRequest {
-    ScriptRequest { who, retry: 0, arch: None, base: BASE.to_owned() }
+    ScriptRequest { who, retry: 0, arch: None, base: BASE.to_owned(), local: None }
 }
 
 fn ask_mac(text: &str) -> ScriptRequest {
@@ -248,4 +248,31 @@ fn a_hostile_name_stays_inside_its_line() {
         "{}",
         script.text
     );
+}
+
+/// The script door agrees with DHCP: an unknown MAC gets `Default` where the mode is auto-proxy, nowhere else.
+#[test]
+fn an_unknown_mac_gets_the_default_entry_in_auto_proxy_only() {
+    let local = std::net::IpAddr::from([172, 16, 0, 254]);
+    let at = |mode, asked| {
+        let mut world =
+            fixture::world(vec![fixture::node(1)], vec![fixture::default_for("rescue", Cpu::X86_64)]);
+        world.settings.mode = crate::config::Mode::Proxy;
+        world.settings.interfaces = vec![crate::config::InterfaceSettings {
+            name: "eth1".into(),
+            mode: Some(mode),
+            served_at: Some(std::net::Ipv4Addr::new(172, 16, 0, 254)),
+            ..Default::default()
+        }];
+        let request = ScriptRequest { local: Some(asked), ..ask_mac("52:54:00:99:99:99") };
+        let script = bootscript(&world, &ScriptRequest { arch: Some("x86_64".into()), ..request });
+        (script.entry, script.reason)
+    };
+    for mode in crate::config::Mode::ALL {
+        let expected = match mode {
+            crate::config::Mode::AutoProxy => (Some("rescue".to_owned()), None),
+            _ => (None, Some(Reason::UnknownMac)),
+        };
+        assert_eq!(at(mode, local), expected, "{}", mode.name());
+    }
 }

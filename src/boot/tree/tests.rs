@@ -196,3 +196,19 @@ fn only_regular_files_are_opened_and_a_fifo_stalls_nobody() {
     world.settings.assets = Some(assets.path().join("gone"));
     assert!(matches!(look(&world, "x", 99), Err(Miss::Unreadable(text)) if text.contains("asset folder")));
 }
+
+/// [A1] [A2]: the per-node files agree with DHCP, which boots clients in no record in auto-proxy only.
+#[test]
+fn a_stranger_gets_autoexec_in_auto_proxy_only() {
+    let stranger = Peer { mac: "52:54:00:99:99:99".parse().ok(), ..fixture::peer(&world(), 99) };
+    for mode in Mode::ALL {
+        let mut world =
+            fixture::world(Vec::new(), vec![fixture::default_for("rescue", crate::client::Cpu::X86_64)]);
+        world.settings.mode = mode;
+        let text = generated::render(&world, generated::File::Autoexec, &stranger, [172, 16, 0, 254].into());
+        match mode {
+            Mode::AutoProxy => assert!(text.unwrap().contains("mac=52:54:00:99:99:99")),
+            _ => assert_eq!(text.unwrap_err(), Miss::NotFound, "{}", mode.name()),
+        }
+    }
+}

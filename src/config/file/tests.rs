@@ -49,12 +49,14 @@ no_boot_entry: wait
 subnets:
 - {subnet: 10.0.0.0/24, router: 10.0.0.254, dns: [10.0.0.2, 10.0.0.3], domain: example.org, lease: 2h, uefi_offer: pxe}
 profiles: {gpu: {loader: snp.efi, script: gpu.ipxe, options: {224: {hex: '01ff'}}, windowsize_max: 4}, plain: }
+known_servers: [10.0.0.2, 10.0.0.3]
 bootfile_option: nul
 blksize_max: 1024
 ";
     let settings = right(text).with(&Flags::default());
     assert_eq!(settings.mode, Mode::Reservation);
     assert_eq!(settings.interfaces[0].name, "eth0");
+    assert_eq!(settings.known_servers, [Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(10, 0, 0, 3)]);
     let eth1 = &settings.interfaces[1];
     assert_eq!((eth1.mode, eth1.transport), (Some(Mode::Proxy), Transport::Raw));
     assert_eq!(eth1.address, Some(Ipv4Addr::new(10, 0, 0, 1)));
@@ -115,14 +117,27 @@ fn an_unknown_key_is_an_error_that_names_the_nearest() {
 }
 
 #[test]
-fn a_mode_of_another_version_is_refused_by_name() {
-    for mode in ["auto-proxy", "reservation+proxy", "4011-only", "observe"] {
-        let (code, key, message) = wrong(&format!("mode: {mode}"));
-        assert_eq!((code, key.as_str()), (Code::WrongValue, "mode"));
-        assert!(message.contains("not served by this version"), "{message}");
-        assert!(message.contains("proxy, reservation"), "{message}");
+fn a_word_that_is_no_mode_is_refused_with_the_list_of_modes() {
+    let (code, key, message) = wrong("mode: dhcp");
+    assert_eq!((code, key.as_str()), (Code::WrongValue, "mode"));
+    assert!(message.contains("'dhcp' is no mode") && message.contains("reservation+proxy"), "{message}");
+    assert!(wrong("observe_as: observe").2.contains("nothing to tell"));
+}
+
+#[test]
+fn classes_say_whom_they_match_and_are_checked() {
+    for (text, part) in [
+        ("classes: [{reply_delay: 1s}]", "whom it matches"),
+        ("classes: [{match: {}}]", "matches nobody in particular"),
+        ("classes: [{match: {oui: '52:54'}}]", "no vendor prefix"),
+        ("classes: [{match: {arch: vax}}]", "arch"),
+        ("classes: [{match: {vendor: x, arch: 0}}]", "vendor"),
+        ("reply_delay: 11s", "too long"),
+        ("reply_delay: soon", "no duration"),
+        ("ipxe_priority: 128", "-128 to 127"),
+    ] {
+        assert!(wrong(text).2.contains(part), "{text}: {}", wrong(text).2);
     }
-    assert!(wrong("mode: dhcp").2.contains("'dhcp' is no mode"));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The decision, rule by rule: a packet in, an answer or a reason out. No network.
 
+mod states;
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -174,6 +176,7 @@ impl Ask {
         let decision = self.decide();
         match decision.verdict {
             Verdict::Answer(answer) => *answer,
+            Verdict::WouldAnswer(answer) => panic!("only observed: {answer:?}"),
             Verdict::Silence(reason) => panic!("silence {reason} {:?}", decision.because),
         }
     }
@@ -181,7 +184,7 @@ impl Ask {
     fn silence(self) -> Reason {
         match self.decide().verdict {
             Verdict::Silence(reason) => reason,
-            Verdict::Answer(answer) => panic!("{answer:?}"),
+            Verdict::Answer(answer) | Verdict::WouldAnswer(answer) => panic!("{answer:?}"),
         }
     }
 }
@@ -466,6 +469,7 @@ fn a_request_is_acked_nakked_or_left_alone_by_the_table() {
     let answered = |ask: Ask| match ask.decide().verdict {
         Verdict::Answer(answer) => Ok(answer.reply.message),
         Verdict::Silence(reason) => Err(reason),
+        Verdict::WouldAnswer(answer) => panic!("only observed: {answer:?}"),
     };
     let table = [
         ("selecting, right", Some(SERVER), Some(RESERVED), None, Ok(MessageType::Ack)),
@@ -585,7 +589,7 @@ fn bootp_and_other_messages_are_left_alone_with_a_reason() {
     let mut bootp = reservation(&[]);
     bootp.message = 0;
     assert_eq!(bootp.silence(), Reason::BootpNotServed);
-    for message in [2, 4, 5, 7, 8, 10] {
+    for message in [2, 5, 10] {
         let mut other = reservation(&[]);
         other.message = message;
         assert_eq!(other.silence(), Reason::MessageType);

@@ -159,7 +159,7 @@ fn a_wrong_value_is_an_error_at_its_place() {
         ("groups: compute", Code::WrongType, "groups: [compute]"),
         ("uuid: 1234", Code::WrongValue, "is not a UUID"),
         ("arch: vax", Code::WrongValue, "no architecture"),
-        ("mode: observe", Code::WrongValue, "not served by this version"),
+        ("mode: dhcp", Code::WrongValue, "is no mode"),
         ("netboot: maybe", Code::WrongType, "true or false"),
         ("extra: [a]", Code::WrongType, "mapping"),
         ("options: [a]", Code::WrongType, "mapping"),
