@@ -128,6 +128,12 @@ impl Reply {
         } else {
             Overloaded::default()
         };
+        // Whoever may be sent an overloaded reply loses these only when that made too little room.
+        while size(&options) > limit.max(MIN_LEN) {
+            let at = |code: &u8| options.iter().position(|(known, _)| known == code);
+            let Some(victim) = LAST_RESORT.iter().find_map(at) else { break };
+            dropped.push(options.remove(victim).0);
+        }
         let mut bytes = self.header();
         overloaded.write(&mut bytes);
         for (code, value) in &options {
@@ -196,7 +202,6 @@ impl Reply {
             .or_else(|| at(code::REBINDING_TIME))
             .or_else(|| at(code::RENEWAL_TIME))
             .or_else(|| at(code::BOOT_FILE).filter(|_| named_twice))
-            .or_else(|| LAST_RESORT.iter().find_map(|code| at(*code)))
     }
 
     /// The 240 bytes before the options.
@@ -387,7 +392,7 @@ mod tests {
         assert!(boot_client.bytes.len() <= 548 && !codes(&boot_client.bytes).contains(&52));
         big.set(175, vec![5; 60]);
         let boot_client = big.encode(548);
-        assert_eq!((boot_client.dropped, codes(&boot_client.bytes).contains(&52)), (vec![200, 42], false));
+        assert_eq!((boot_client.dropped, codes(&boot_client.bytes).contains(&52)), (vec![200, 42, 175], false));
         big.may_overload = true;
         assert!(!codes(&big.encode(1400).bytes).contains(&52), "room enough");
         for length in [40, 60] {

@@ -92,6 +92,15 @@ pub enum OutcomeV6 {
         /// Why it carries no boot file URL although a boot client asked.
         without_boot: Option<Reason>,
     },
+    /// Nothing was sent: only observed. This would have been.
+    WouldAnswer {
+        /// The reply as it would have been.
+        message: Vec<u8>,
+        /// Where it would have gone.
+        to: SocketAddrV6,
+        /// Why it carries no boot file URL although a boot client asked.
+        without_boot: Option<Reason>,
+    },
     /// Nothing was sent.
     Silent(Reason),
     /// Nothing was sent: not a DHCPv6 message.

@@ -98,10 +98,12 @@ fn v6_outcome(add: &mut impl FnMut(&str, Value), request: &[u8], outcome: &Outco
         Err(_) => add("length", request.len().into()),
     }
     match outcome {
-        OutcomeV6::Answered { message, to, without_boot } => {
+        OutcomeV6::Answered { message, to, without_boot }
+        | OutcomeV6::WouldAnswer { message, to, without_boot } => {
+            let sends = matches!(outcome, OutcomeV6::Answered { .. });
             let mut reply = v6::Message::parse(message).map(|message| message.json()).unwrap_or_default();
             reply["to"] = to.to_string().into();
-            add("verdict", "answer".into());
+            add("verdict", if sends { "answer" } else { "would-answer" }.into());
             add("reply", reply);
             add("without_boot", json!(without_boot));
         }

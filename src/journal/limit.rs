@@ -135,6 +135,26 @@ mod tests {
         );
     }
 
+    /// [R7]
+    #[test]
+    fn a_relay_that_is_not_served_is_named_once_a_minute_whoever_asks_through_it() {
+        let through = |relay: u8, client: u16| {
+            let Event::Dhcp(mut event) = stranger(client) else { panic!() };
+            event.message[24..28].copy_from_slice(&[10, 9, 0, relay]);
+            event.outcome = DhcpOutcome::Silent(Reason::UnknownRelaySubnet);
+            Event::Dhcp(event)
+        };
+        let mut limit = Limit::default();
+        let at = Duration::from_secs;
+        assert_eq!(limit.pass(through(1, 1), at(0)).len(), 1);
+        assert_eq!(limit.pass(through(1, 2), at(30)).len(), 0);
+        assert_eq!(limit.pass(through(2, 1), at(30)).len(), 1, "another relay");
+        let later = limit.pass(through(1, 3), at(60));
+        let [Event::Notice(notice), Event::Dhcp(_)] = &later[..] else { panic!("{later:?}") };
+        assert!(notice.text.starts_with("1 more packets of 10.9.0.1 in the last minute"), "{}", notice.text);
+        assert_eq!(notice.fields[0], ("giaddr", "10.9.0.1".into()));
+    }
+
     #[test]
     fn a_flood_of_strangers_fills_neither_log_nor_memory() {
         let mut limit = Limit::default();

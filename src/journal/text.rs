@@ -86,7 +86,11 @@ fn v6(event: &DhcpEvent, outcome: &OutcomeV6) -> String {
     let from = address(&event.source);
     let mut line = format!("{} {from} > {}: {} -> ", interface(event), event.port, said(&event.message));
     let _ = match outcome {
-        OutcomeV6::Answered { message, to, without_boot } => {
+        OutcomeV6::Answered { message, to, without_boot }
+        | OutcomeV6::WouldAnswer { message, to, without_boot } => {
+            if matches!(outcome, OutcomeV6::WouldAnswer { .. }) {
+                line.push_str("would answer ");
+            }
             let answer = said(message);
             let answer = answer.strip_prefix("DHCPv6, ").unwrap_or(&answer);
             let _ = write!(line, "{answer} to {}", address(&(*to).into()));

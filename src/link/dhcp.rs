@@ -23,7 +23,7 @@ use super::dhcp_v6::{self, OwnV6};
 use super::frame::{self, Datagram};
 use super::raw::RawSocket;
 use super::router::Advertiser;
-use super::udp_dhcp::DhcpSocket;
+use super::udp_dhcp::{self, DhcpSocket};
 use super::udp_v6::SocketV6;
 use super::upkeep::{self, Watch};
 use super::{Interface, LinkError, Links, Peers};
@@ -239,7 +239,12 @@ impl Listener {
             Delivery::Unicast(to) | Delivery::Relay(to) => {
                 // No socket, or no route to a client or relay of another subnet: back to the card that the
                 // request came from, which knows the way.
-                let sent = socket.map(|socket| socket.send(payload, to));
+                let interface = &self.interface;
+                let lost = self.raw.is_some()
+                    && asker.is_some()
+                    && !interface.network.contains(to.ip())
+                    && !udp_dhcp::has_route(to, &interface.addresses);
+                let sent = socket.filter(|_| !lost).map(|socket| socket.send(payload, to));
                 match (sent, asker) {
                     (Some(Ok(())), _) => {}
                     (_, Some(mac)) if self.raw.is_some() => frame_to(mac, to)?,

@@ -57,7 +57,8 @@ pub(super) fn open(
     raw: bool,
     costs: &mut Vec<String>,
 ) -> Option<SocketV6> {
-    if !settings.v6.serves() {
+    // Where nothing is answered the port is left to others, as 67 is.
+    if !settings.v6.serves() || !settings.mode.unwrap_or_default().answers_on_67() {
         return None;
     }
     let opened = SocketV6::bind(interface, SERVER_PORT)
@@ -113,6 +114,11 @@ impl Shell {
         }
         let outcome = match decision.verdict {
             VerdictV6::Silence(reason) => OutcomeV6::Silent(reason),
+            VerdictV6::WouldAnswer(answer) => OutcomeV6::WouldAnswer {
+                message: answer.bytes,
+                to: answer.to,
+                without_boot: answer.without_boot,
+            },
             VerdictV6::Answer(answer) => {
                 match self.listener.send_v6(&answer.bytes, own.link_local, answer.to, asker) {
                     Ok(()) => OutcomeV6::Answered {

@@ -8,7 +8,6 @@ mod error;
 pub mod frame;
 pub mod interface;
 pub mod links;
-mod neighbours_v6;
 mod netlink;
 pub mod peers;
 mod peers_v6;

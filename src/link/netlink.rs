@@ -5,7 +5,7 @@
 //! cost that does not grow with the tables behind it.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -22,6 +22,7 @@ const HEADER: usize = 16;
 /// The longest answer, bytes: a link with all its statistics takes a few KiB.
 const ANSWER_MAX: usize = 32 << 10;
 const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
 /// Groups RTMGRP_LINK, RTMGRP_IPV4_IFADDR and RTMGRP_IPV6_IFADDR.
 const CHANGES: u32 = 0x1 | 0x10 | 0x100;
 
@@ -78,7 +79,7 @@ pub(super) fn link_towards(address: Ipv4Addr) -> Option<u32> {
 
 /// The card behind `address` on the link with this index, as far as the kernel has learned it and still
 /// believes it (`NUD_VALID` without `NUD_NOARP`).
-pub(super) fn neighbour(index: u32, address: Ipv4Addr) -> Option<Mac> {
+pub(super) fn neighbour(index: u32, address: IpAddr) -> Option<Mac> {
     const GET_NEIGHBOUR: u16 = 30;
     // neighbour.h
     const DESTINATION: u16 = 1;
@@ -86,9 +87,17 @@ pub(super) fn neighbour(index: u32, address: Ipv4Addr) -> Option<Mac> {
     /// REACHABLE, STALE, DELAY, PROBE, PERMANENT
     const KNOWN: u16 = 0x02 | 0x04 | 0x08 | 0x10 | 0x80;
     let mut question = vec![0; 12]; // ndmsg
-    question[0] = AF_INET;
     question[4..8].copy_from_slice(&index.to_ne_bytes());
-    push_attribute(&mut question, DESTINATION, address.octets());
+    match address {
+        IpAddr::V4(v4) => {
+            question[0] = AF_INET;
+            push_attribute(&mut question, DESTINATION, v4.octets());
+        }
+        IpAddr::V6(v6) => {
+            question[0] = AF_INET6;
+            push_attribute(&mut question, DESTINATION, v6.octets());
+        }
+    }
     let answer = ask(GET_NEIGHBOUR, &question).ok()?;
     let state = u16::from_ne_bytes(answer.get(8..10)?.try_into().ok()?);
     if state & KNOWN == 0 {
@@ -127,9 +136,9 @@ fn open(groups: u32) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Appends an attribute of four bytes.
-fn push_attribute(message: &mut Vec<u8>, kind: u16, value: [u8; 4]) {
-    message.extend(8_u16.to_ne_bytes());
+/// Appends an attribute whose value needs no padding.
+fn push_attribute<const N: usize>(message: &mut Vec<u8>, kind: u16, value: [u8; N]) {
+    message.extend((4 + N as u16).to_ne_bytes());
     message.extend(kind.to_ne_bytes());
     message.extend(value);
 }
@@ -149,7 +158,7 @@ fn attribute(mut rest: &[u8], wanted: u16) -> Option<&[u8]> {
     }
 }
 
-/// Tells that links or IPv4 addresses of this machine have changed; not which: whoever hears it looks at his own.
+/// Tells that links or addresses of this machine have changed; not which: whoever hears it looks at his own.
 #[derive(Debug)]
 pub(super) struct Changes(UdpSocket);
 
@@ -230,6 +239,6 @@ mod tests {
         assert_eq!(facts.vlan, None);
         assert!(facts.mtu >= 1280, "{facts:?}");
         assert_eq!(link_towards(Ipv4Addr::LOCALHOST), Some(index));
-        assert_eq!(neighbour(index, Ipv4Addr::new(127, 1, 2, 3)), None);
+        assert_eq!(neighbour(index, Ipv4Addr::new(127, 1, 2, 3).into()), None);
     }
 }

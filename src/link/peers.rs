@@ -56,12 +56,12 @@ impl Peers {
     /// one (an interface without an address has no route to its clients [D6]).
     fn neighbour(&self, address: Ipv4Addr) -> Option<Mac> {
         let routed = netlink::link_towards(address);
-        routed.and_then(|index| netlink::neighbour(index, address)).or_else(|| {
+        routed.and_then(|index| netlink::neighbour(index, address.into())).or_else(|| {
             let served = self.links.indexes();
             served
                 .into_iter()
                 .filter(|index| Some(*index) != routed)
-                .find_map(|index| netlink::neighbour(index, address))
+                .find_map(|index| netlink::neighbour(index, address.into()))
         })
     }
 
@@ -88,7 +88,7 @@ impl Peers {
     pub fn who(&self, records: &Snapshot, address: IpAddr) -> Peer {
         let v4 = match address {
             IpAddr::V4(v4) => v4,
-            IpAddr::V6(v6) => return self.v6.who(records, v6),
+            IpAddr::V6(v6) => return self.v6.who(records, &self.links, v6),
         };
         let learned = || Some((self.learned.lock().ok()?.get(&v4)?.0, PeerSource::Learned));
         let recorded = || records.by_ip(v4).map(|(_, nic)| (nic.mac, PeerSource::Record));

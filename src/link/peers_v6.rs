@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use crate::policy::v6::mac_of;
 use crate::records::{Mac, Snapshot};
 
-use super::neighbours_v6::neighbour;
 use super::peers::{Peer, PeerSource};
+use super::{Links, netlink};
 
 /// Addresses remembered at most; beyond, everything is forgotten: the record says the same again.
 const LEARNED_MAX: usize = 65_536;
@@ -31,11 +31,15 @@ impl PeersV6 {
     }
 
     /// Maps an address to a MAC and a node.
-    pub fn who(&self, records: &Snapshot, address: Ipv6Addr) -> Peer {
+    pub fn who(&self, records: &Snapshot, links: &Links, address: Ipv6Addr) -> Peer {
         let learned = || Some((*self.learned.lock().ok()?.get(&address)?, PeerSource::Learned));
         let recorded = || records.by_ipv6(address).map(|(_, nic)| (nic.mac, PeerSource::Record));
         let inside = || mac_of(address).map(|mac| (mac, PeerSource::Record));
-        let found = neighbour(address)
+        let neighbour = |index| netlink::neighbour(index, address.into());
+        let found = links
+            .indexes()
+            .into_iter()
+            .find_map(neighbour)
             .map(|mac| (mac, PeerSource::Neighbour))
             .or_else(learned)
             .or_else(recorded)

@@ -102,7 +102,8 @@ impl Advertiser {
         interface: &Interface,
         costs: &mut Vec<String>,
     ) -> Option<Self> {
-        if !settings.v6.advertises() {
+        // `observe` sends nothing.
+        if !settings.v6.advertises() || !settings.mode.unwrap_or_default().answers() {
             return None;
         }
         let poll = Self::socket(interface).inspect_err(|error| {

@@ -13,6 +13,19 @@ use tokio::net::UdpSocket;
 
 use super::Interface;
 
+/// Whether the kernel has a way to `to` that leaves with one of `own` addresses. Asked of a socket that belongs to
+/// no interface: on one that does, Linux takes an address without route for a neighbour, and what is sent is
+/// lost without an error. Sends nothing.
+pub fn has_route(to: SocketAddrV4, own: &[Ipv4Addr]) -> bool {
+    let local = || {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+        socket.connect(&SocketAddr::V4(to).into())?;
+        socket.local_addr()
+    };
+    let local = local().ok().and_then(|address| address.as_socket_ipv4());
+    local.is_some_and(|address| own.contains(address.ip()))
+}
+
 /// A UDP socket on one interface.
 #[derive(Debug)]
 pub struct DhcpSocket {

@@ -65,7 +65,13 @@ pub(super) async fn keep(
     loop {
         let last = listener.interface.clone();
         // It may have changed since it was looked at and before the watch stood.
-        let ended = if watch.differs(&last) { Ok(()) } else { shell(listener).run(&watch).await };
+        let ended = if watch.differs(&last) {
+            // Closed before the next ones are opened: a port has one owner.
+            drop(listener);
+            Ok(())
+        } else {
+            shell(listener).run(&watch).await
+        };
         match ended {
             Err(cause) if cause.raw_os_error() != Some(ENETDOWN) && !watch.differs(&last) => {
                 return gone(cause);

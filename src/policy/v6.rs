@@ -112,6 +112,8 @@ pub struct DecisionV6 {
 pub enum VerdictV6 {
     /// This is sent.
     Answer(Box<AnswerV6>),
+    /// Nothing is sent: the interface or the node is only observed. This would have been.
+    WouldAnswer(Box<AnswerV6>),
     /// Nothing is sent.
     Silence(Reason),
 }
@@ -141,13 +143,21 @@ pub fn decide_v6(request: &RequestV6<'_>, world: &World) -> DecisionV6 {
     let mut trail = Trail::default();
     let mut found = None;
     let mut learned = None;
-    let verdict = match verdict(request, world, &mut trail, &mut found, &mut learned) {
+    let mut observed = false;
+    let verdict = match verdict(request, world, &mut trail, &mut found, &mut learned, &mut observed) {
         Ok((reply, without_boot)) => {
             let RequestV6 { message, arrival } = request;
             let mut to = arrival.source;
             to.set_port(if message.hops.is_empty() { CLIENT_PORT } else { SERVER_PORT });
             let bytes = reply.encode(&message.hops);
-            VerdictV6::Answer(Box::new(AnswerV6 { reply, bytes, to, without_boot }))
+            let answer = Box::new(AnswerV6 { reply, bytes, to, without_boot });
+            if observed {
+                // What was not sent has no consequences.
+                learned = None;
+                VerdictV6::WouldAnswer(answer)
+            } else {
+                VerdictV6::Answer(answer)
+            }
         }
         Err(reason) => VerdictV6::Silence(reason),
     };
@@ -167,6 +177,7 @@ fn verdict(
     trail: &mut Trail,
     found: &mut Option<Arc<Node>>,
     learned: &mut Option<(Ipv6Addr, Mac)>,
+    observed: &mut bool,
 ) -> Result<Answered, Reason> {
     let RequestV6 { message, arrival } = request;
     if !message.from_client() {
@@ -190,9 +201,10 @@ fn verdict(
         return Err(Reason::UnknownMac);
     };
     *found = Some(Arc::clone(&node));
-    let mode = arrival.mode.restricted_by(node.mode);
-    if mode != arrival.mode {
-        trail.step(format!("the record restricts the mode to {}", mode.name()));
+    let mode;
+    (mode, *observed) = mode_of(arrival, &node, world, trail);
+    if !mode.answers_on_67() {
+        return Err(Reason::Only4011);
     }
     let mut reply = Reply { kind: REPLY, xid: message.xid, options: Vec::new() };
     if let Some(client) = message.client_duid {
@@ -228,7 +240,7 @@ fn verdict(
     let offer = Offer { node: &node, card, address: reserved(request, &node, card, world) };
     match message.kind {
         SOLICIT | REQUEST | RENEW | REBIND => {
-            assign(reply, request, &offer, world, trail).inspect(|(reply, _)| {
+            assign(reply, request, &offer, mode, world, trail).inspect(|(reply, _)| {
                 if reply.kind == REPLY
                     && let (Ok(address), Some(card)) = (offer.address, offer.card)
                 {
@@ -239,6 +251,23 @@ fn verdict(
         CONFIRM => confirm(reply, request, &offer, world, trail),
         _ => Ok((end(reply, message, &offer, trail), None)),
     }
+}
+
+/// The mode that this request is judged by, and whether nothing is sent: as for DHCPv4. The interface's is the
+/// ceiling, the record can only restrict it; who is only observed is judged as if he were not.
+fn mode_of(arrival: &ArrivalV6, node: &Node, world: &World, trail: &mut Trail) -> (Mode, bool) {
+    let mode = arrival.mode.restricted_by(node.mode);
+    if mode != arrival.mode {
+        trail.step(format!("the record restricts the mode to {}", mode.name()));
+    }
+    if mode.answers() {
+        return (mode, false);
+    }
+    let general =
+        if arrival.mode.answers() { arrival.mode } else { world.settings.observed_as(&arrival.interface) };
+    let judged = general.restricted_by(node.mode.filter(|wish| wish.answers()));
+    trail.step(format!("only observed; judged as in mode {}", judged.name()));
+    (judged, true)
 }
 
 /// What RFC 8415, 16 wants discarded: a client without an identity, a server where none may be named.
@@ -307,6 +336,7 @@ fn assign(
     mut reply: Reply,
     request: &RequestV6<'_>,
     offer: &Offer<'_>,
+    mode: Mode,
     world: &World,
     trail: &mut Trail,
 ) -> Result<Answered, Reason> {
@@ -337,7 +367,6 @@ fn assign(
     }
     let address = offer.address.ok();
     network(&mut reply, message, address, world);
-    let mode = request.arrival.mode.restricted_by(offer.node.mode);
     let boot = boot::url(&mut reply, request, offer.node, offer.card, address, mode, world, trail);
     Ok((reply, boot.err().filter(|_| boot::asks(message))))
 }

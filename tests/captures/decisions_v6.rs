@@ -65,7 +65,7 @@ fn decisions(file: &Path, asked: &[Datagram]) -> String {
         write!(text, "#{} {} ", datagram.number, message.type_name()).unwrap();
         match decision.verdict {
             VerdictV6::Silence(reason) => writeln!(text, "silence {reason}").unwrap(),
-            VerdictV6::Answer(answer) => {
+            VerdictV6::Answer(answer) | VerdictV6::WouldAnswer(answer) => {
                 let reply = Message::parse(&answer.bytes).unwrap();
                 writeln!(text, "to {}\n    {}", answer.to, reply.summary()).unwrap();
                 let codes: Vec<String> =

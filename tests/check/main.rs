@@ -4,6 +4,7 @@
 mod bad_input;
 mod cross_checks;
 mod examples;
+mod relays;
 mod usage;
 
 use std::path::{Path, PathBuf};

@@ -60,6 +60,11 @@ impl Client {
         self.dhcp.send_to(bytes, (Ipv4Addr::BROADCAST, 67)).unwrap();
     }
 
+    /// Sends to port 67 of `server` by unicast, as a client that renews.
+    pub fn send_to(&self, message: &Message, server: [u8; 4]) {
+        self.dhcp.send_to(&message.finished(), (Ipv4Addr::from(server), 67)).unwrap();
+    }
+
     /// Sends to port 67 and waits for an answer of `server`.
     pub fn ask(&self, message: &Message, server: &str) -> Option<Answer> {
         self.send(message);
@@ -135,6 +140,12 @@ impl Message {
 
     pub fn ciaddr(mut self, address: [u8; 4]) -> Self {
         self.0[12..16].copy_from_slice(&address);
+        self
+    }
+
+    /// Leaves the way of the answer to the server.
+    pub fn without_broadcast(mut self) -> Self {
+        self.0[10] = 0;
         self
     }
 

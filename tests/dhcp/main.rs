@@ -10,6 +10,7 @@
 
 mod client;
 mod modes;
+mod relay;
 mod servers;
 mod vlan;
 

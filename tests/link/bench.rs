@@ -72,6 +72,11 @@ impl Bench {
         self
     }
 
+    /// Keeps a process as long as itself, and ends it before the sandbox.
+    pub fn hold(&self, process: Process) {
+        self.processes.borrow_mut().push(process);
+    }
+
     /// The exit code and the last words of a `bootlace serve` that is refused.
     pub fn refused(mut self, settings: &str) -> (Option<i32>, String) {
         let code = self.spawn(settings).wait(LIMIT).and_then(|status| status.code());
@@ -104,15 +109,13 @@ impl Bench {
     }
 
     /// Runs udhcpc once on an interface of `lc0`; returns what it was given, as `name=value` lines.
-    pub fn udhcpc(&self, interface: &str) -> String {
+    pub fn udhcpc(&self, interface: &str, more: &str) -> String {
         let lease = self.sandbox.work().join(format!("lease-{interface}"));
         let text = format!("#!/bin/sh\n[ \"$1\" = bound ] && env > {}\nexit 0\n", lease.display());
         let script = self.sandbox.write("udhcpc.sh", text).unwrap();
         self.sandbox.run(Place::Net, &["chmod", "+x", script.to_str().unwrap()]).unwrap();
-        let words = format!(
-            "udhcpc -i {interface} -f -q -n -t 8 -T 2 -V PXEClient:Arch:00007:UNDI:003016 -x 0x5d:0007 -O bootfile"
-        );
-        let words: Vec<&str> = words.split(' ').chain(["-s", script.to_str().unwrap()]).collect();
+        let words = format!("udhcpc -i {interface} -f -q -n -t 8 -T 2 {more}");
+        let words: Vec<&str> = words.split_whitespace().chain(["-s", script.to_str().unwrap()]).collect();
         let said = self.sandbox.run(Place::Host("lc0"), &words);
         std::fs::read_to_string(&lease).unwrap_or_else(|_| panic!("no lease: {said:?}\n{}", self.log()))
     }

@@ -16,11 +16,18 @@ fn all_doors_answer(bench: &Bench, server: &str) {
 /// one before.
 #[test]
 fn no_answer_names_an_address_that_is_gone() {
-    let bench = Bench::lay().serve("mode: reservation\ninterfaces: [{name: eth0}]");
+    let bench = Bench::lay();
+    let keep = ["sysctl", "-qw", "net.ipv4.conf.eth0.promote_secondaries=1"];
+    bench.sandbox.run(bootlace::lab::sandbox::Place::Host("srv"), &keep).unwrap();
+    let bench = bench.serve("mode: reservation\ninterfaces: [{name: eth0}]");
     let mut card = Card::open("eth0", MAC0);
     for round in 2..22_u8 {
-        bench.ip("srv", &format!("addr add 10.77.0.{round}/24 brd + dev eth0"));
-        bench.ip("srv", &format!("addr del 10.77.0.{}/24 dev eth0", round - 1));
+        let add = format!("addr add 10.77.0.{round}/24 brd + dev eth0");
+        let delete = format!("addr del 10.77.0.{}/24 dev eth0", round - 1);
+        // In either order: from one to the next, or over a moment without any.
+        for words in if round % 3 == 0 { [&delete, &add] } else { [&add, &delete] } {
+            bench.ip("srv", words);
+        }
         if round % 2 == 0 {
             bench.ip("srv", "link set eth0 mtu 1400");
         }

@@ -21,7 +21,7 @@ fn one_node_on_two_interfaces_gets_each_networks_own_answer() {
         assert_eq!(offers[0].siaddr(), Ipv4Addr::new(10, 77, network, 1), "{interface}");
         assert_eq!(offers[0].yiaddr(), Ipv4Addr::new(10, 77, network, 11), "{interface}");
     }
-    let lease = bench.udhcpc("eth1");
+    let lease = bench.udhcpc("eth1", "");
     assert!(lease.contains("ip=10.77.10.11") && lease.contains("serverid=10.77.10.1"), "{lease}");
     bench.ip("lc0", "addr add 10.77.0.50/24 dev eth0");
     bench.ip("lc0", "addr add 10.77.10.50/24 dev eth1");
@@ -74,7 +74,7 @@ fn vlans_and_the_untagged_network_of_one_cable_are_served_side_by_side() {
     let bench =
         bench.serve("mode: reservation\ninterfaces: [{name: eth0}, {name: eth0.10}, {name: eth0.20}]");
     for (interface, network) in [("eth0", 0), ("eth0.10", 10), ("eth0.20", 20)] {
-        let lease = bench.udhcpc(interface);
+        let lease = bench.udhcpc(interface, "");
         assert!(lease.contains(&format!("ip=10.77.{network}.11")), "{interface}: {lease}");
         assert!(lease.contains(&format!("serverid=10.77.{network}.1")), "{interface}: {lease}");
     }
@@ -107,7 +107,7 @@ fn vlans_and_the_untagged_network_of_one_cable_are_served_side_by_side() {
 }
 
 /// [D6]: an interface without an address serves with the one that settings name, here that of its neighbour
-/// interface; files go to its clients too.
+/// interface.
 #[test]
 fn an_interface_without_address_serves_with_the_configured_one() {
     let bench = Bench::lay();
@@ -135,8 +135,8 @@ fn an_address_of_another_machine_names_that_machine_and_leaves_files_to_it() {
 fn a_peer_is_known_by_its_card_whatever_address_it_has() {
     let bench = Bench::lay().serve("mode: proxy\ninterfaces: [{name: eth0}]");
     bench.ip("lc0", "addr add 10.77.0.177/24 dev eth0");
-    bench.curl("http://10.77.0.1:8081/boot/v1/bootscript").unwrap();
-    let asked = bench.entry("the request", |entry| entry["event"] == "http");
+    bench.tftp("10.77.0.1");
+    let asked = bench.entry("the request", |entry| entry["event"] == "tftp");
     assert_eq!((asked["mac"].as_str(), asked["node"].as_str()), (Some(MAC0), Some("compute1")), "{asked}");
 }
 

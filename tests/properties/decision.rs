@@ -11,19 +11,30 @@ use proptest::prelude::*;
 use crate::bodies::{self, RESERVED, SERVER, check_decision, decided};
 use crate::seeds::{CLIENTS, request};
 
-/// What a client may add: its list, its size, identities and relay information of any length.
-fn options() -> impl Strategy<Value = Vec<(u8, Vec<u8>)>> {
+/// What a client may add: its list, its size, identities of any length; and what a relay does.
+fn options(relay: BoxedStrategy<Vec<u8>>) -> impl Strategy<Value = Vec<(u8, Vec<u8>)>> {
     let bytes = |most: usize| proptest::collection::vec(any::<u8>(), 0..most);
     let one = prop_oneof![
         bytes(60).prop_map(|list| (55, list)),
         any::<u16>().prop_map(|size| (57, size.to_be_bytes().to_vec())),
         bytes(600).prop_map(|value| (61, value)),
         bytes(600).prop_map(|value| (97, value)),
-        bytes(600).prop_map(|value| (82, value)),
+        relay.prop_map(|value| (82, value)),
         bytes(40).prop_map(|value| (12, value)),
         bytes(40).prop_map(|value| (43, value)),
     ];
     proptest::collection::vec(one, 0..6)
+}
+
+/// Relay information of any kind, readable or not.
+fn any_relay() -> BoxedStrategy<Vec<u8>> {
+    proptest::collection::vec(any::<u8>(), 0..600).boxed()
+}
+
+/// A circuit-id: names a port, and selects no other subnet or server, as some sub-options do.
+fn circuit() -> BoxedStrategy<Vec<u8>> {
+    let id = proptest::collection::vec(any::<u8>(), 0..250);
+    id.prop_map(|id| [&[1, id.len() as u8][..], &id].concat()).boxed()
 }
 
 fn packet(kind: u8, client: usize, more: &[(u8, Vec<u8>)]) -> Vec<u8> {
@@ -51,7 +62,7 @@ proptest! {
     /// [P2] [P3] [M3]: well formed, within the client's limit whatever is echoed, never to who must not be answered.
     #[test]
     fn every_answer_is_well_formed_and_within_the_limit(
-        kind in 0_u8..12, client in 0..CLIENTS.len(), more in options(), patch in any::<(u8, u8)>(),
+        kind in 0_u8..12, client in 0..CLIENTS.len(), more in options(any_relay()), patch in any::<(u8, u8)>(),
     ) {
         let mut bytes = packet(kind, client, &more);
         // Flags, ciaddr, giaddr and the card.
@@ -65,7 +76,7 @@ proptest! {
 
     /// [M1]
     #[test]
-    fn the_ack_repeats_what_the_offer_promised(client in 0..CLIENTS.len(), more in options()) {
+    fn the_ack_repeats_what_the_offer_promised(client in 0..CLIENTS.len(), more in options(circuit())) {
         let discover = packet(1, client, &more);
         let offer = answer(&discover, Mode::Reservation, Port::Dhcp).expect("a known client is offered its address");
         prop_assert_eq!(offer.reply.message, MessageType::Offer);
@@ -93,7 +104,7 @@ proptest! {
 
     /// [X7]: port 4011 names the file of the offer.
     #[test]
-    fn port_4011_names_the_file_of_the_offer(client in 0..2_usize, more in options()) {
+    fn port_4011_names_the_file_of_the_offer(client in 0..2_usize, more in options(circuit())) {
         let offer = answer(&packet(1, client, &more), Mode::Proxy, Port::Dhcp).expect("an offer");
         let ack = answer(&packet(3, client, &more), Mode::Proxy, Port::Pxe).expect("an ACK");
         prop_assert_eq!(&offer.reply.file, &ack.reply.file);

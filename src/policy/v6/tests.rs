@@ -31,6 +31,7 @@ struct Ask {
     entries: Vec<BootEntry>,
     subnets: Vec<SubnetV6>,
     http: Vec<HttpListen>,
+    observe_as: Option<Mode>,
 }
 
 struct Answered {
@@ -45,7 +46,7 @@ impl Answered {
 
     fn reply(&self) -> &Reply {
         match &self.decision.verdict {
-            VerdictV6::Answer(answer) => &answer.reply,
+            VerdictV6::Answer(answer) | VerdictV6::WouldAnswer(answer) => &answer.reply,
             VerdictV6::Silence(reason) => panic!("silence {reason}: {:?}", self.decision.because),
         }
     }
@@ -57,7 +58,7 @@ impl Answered {
     fn silence(&self) -> Reason {
         match &self.decision.verdict {
             VerdictV6::Silence(reason) => *reason,
-            VerdictV6::Answer(answer) => panic!("an answer: {answer:?}"),
+            VerdictV6::Answer(answer) | VerdictV6::WouldAnswer(answer) => panic!("an answer: {answer:?}"),
         }
     }
 
@@ -155,6 +156,7 @@ impl Ask {
             entries: vec![entry()],
             subnets: Vec::new(),
             http: vec![HttpListen { address: None, port: 8081 }],
+            observe_as: None,
         }
     }
 
@@ -195,6 +197,7 @@ impl Ask {
             Flags { firmware: Some(FirmwareSource::None), http: Some(self.http.clone()), ..Flags::default() };
         let mut settings = Written::default().with(&flags);
         settings.v6.subnets.clone_from(&self.subnets);
+        settings.observe_as = self.observe_as.unwrap_or(settings.observe_as);
         let mut loaders = BTreeMap::new();
         for name in ["snponly-x86_64.efi", "snponly-arm64.efi"] {
             let loader = Loader { name: name.into(), path: name.into(), size: 1, content: Arc::from([0_u8]) };
@@ -208,7 +211,7 @@ impl Ask {
         };
         let decision = decide_v6(&RequestV6 { message: &message, arrival: &self.arrival }, &world);
         let bytes = match &decision.verdict {
-            VerdictV6::Answer(answer) => answer.bytes.clone(),
+            VerdictV6::Answer(answer) | VerdictV6::WouldAnswer(answer) => answer.bytes.clone(),
             VerdictV6::Silence(_) => Vec::new(),
         };
         Answered { decision, bytes }
@@ -579,6 +582,25 @@ fn a_node_that_shall_not_boot_gets_its_address_and_no_url() {
     silent.entries.clear();
     silent.arrival.mode = Mode::Proxy;
     assert_eq!(silent.ask().silence(), Reason::NoBootEntry);
+}
+
+#[test]
+fn where_we_only_observe_nothing_is_sent_and_the_log_says_what_would_have_been() {
+    for kind in [REQUEST, INFORMATION_REQUEST] {
+        let mut ask = Ask::new(kind);
+        ask.arrival.mode = Mode::Observe;
+        ask.observe_as = Some(Mode::Reservation);
+        let answered = ask.ask();
+        assert!(matches!(answered.decision.verdict, VerdictV6::WouldAnswer(_)), "message {kind}");
+        assert_eq!(answered.url(), Some("tftp://[fd00:1::1]/snponly-x86_64.efi"));
+        assert_eq!(answered.decision.learned, None);
+        let mut node = Ask::new(kind);
+        node.nodes[0].mode = Some(Mode::Observe);
+        assert!(matches!(node.ask().decision.verdict, VerdictV6::WouldAnswer(_)), "message {kind}");
+        let mut only = Ask::new(kind);
+        only.arrival.mode = Mode::Only4011;
+        assert_eq!(only.ask().silence(), Reason::Only4011);
+    }
 }
 
 #[test]
