@@ -55,7 +55,7 @@ impl Vlan {
         let loader = firmware.loader().map(|name| format!(", loader: {name}")).unwrap_or_default();
         let boot = match firmware.is_arm64() {
             // No initial RAM disk: the kernel gets as far as looking for a root file system.
-            true => format!("{{hosts: [Default], kernel: linux, params: '{PARAMS_ARM64}'}}\n"),
+            true => format!("{{hosts: [Default], kernel: linux, params: '{PARAMS_ARM64}'{loader}}}\n"),
             false => format!(
                 "{{hosts: [Default], kernel: linux, initrd: tiny.cpio, params: '{PARAMS}'{loader}}}\n"
             ),
