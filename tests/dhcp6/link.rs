@@ -183,11 +183,47 @@ impl Link {
 }
 
 impl Capture {
-    /// Ends it; packets in immediate mode are in the file as they are seen.
-    pub fn stop(mut self) -> PathBuf {
+    /// Waits until `count` frames of a kind are in the file, and ends it.
+    pub fn stop_after(mut self, count: usize, wanted: impl Fn(&[u8]) -> bool) -> PathBuf {
+        let start = Instant::now();
+        while frames(&self.file).iter().filter(|frame| wanted(frame)).count() < count {
+            assert!(start.elapsed() < LIMIT, "{count} frames are not in the capture");
+            std::thread::yield_now();
+        }
         self.process.stop();
         self.file
     }
+}
+
+/// A DHCPv6 message of a server or relay.
+pub fn answer(frame: &[u8]) -> bool {
+    frame.get(20) == Some(&17) && frame.get(54..56) == Some(&[0x02, 0x23])
+}
+
+/// A router advertisement.
+pub fn advertisement(frame: &[u8]) -> bool {
+    frame.get(20) == Some(&58) && frame.get(54) == Some(&134)
+}
+
+/// The last block of a TFTP transfer with blocks that fill the link.
+pub fn last_block(frame: &[u8]) -> bool {
+    frame.get(20) == Some(&17) && frame.get(62..64) == Some(&[0, 3]) && frame.len() < 1500
+}
+
+/// The whole IPv6 frames of a capture that is still being written.
+fn frames(file: &Path) -> Vec<Vec<u8>> {
+    let bytes = std::fs::read(file).unwrap_or_default();
+    let mut rest = bytes.get(24..).unwrap_or_default();
+    let mut frames = Vec::new();
+    while let Some((header, tail)) = rest.split_first_chunk::<16>() {
+        let length = u32::from_le_bytes([header[8], header[9], header[10], header[11]]) as usize;
+        let Some(frame) = tail.get(..length) else { break };
+        if frame.get(12..14) == Some(&[0x86, 0xdd]) {
+            frames.push(frame.to_vec());
+        }
+        rest = &tail[length..];
+    }
+    frames
 }
 
 impl Client {
