@@ -184,3 +184,32 @@ fn every_rule_of_the_wire_has_a_test_that_names_it_or_a_reason_why_none_can() {
         .collect();
     assert!(missing.is_empty(), "no test names these rules, and docs/rules.md does not say why: {missing:?}");
 }
+
+/// The quirks of docs/quirks.md: every number once, every test that a row names is there.
+#[test]
+fn every_quirk_has_a_row_and_the_tests_that_it_names_exist() {
+    let page = std::fs::read_to_string(root().join("docs/quirks.md")).unwrap();
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.as_bytes()[2].is_ascii_digit())
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    let numbers: Vec<usize> = rows.iter().map(|row| row[0].parse().unwrap()).collect();
+    assert_eq!(numbers, (1..=56).collect::<Vec<_>>());
+
+    let mut paths = Vec::new();
+    for folder in ["src", "tests"] {
+        files(&root().join(folder), &mut paths);
+    }
+    let code: String = paths.iter().map(|path| std::fs::read_to_string(path).unwrap_or_default()).collect();
+    let mut missing = Vec::new();
+    for row in rows {
+        assert_eq!(row.len(), 4, "{row:?}");
+        // A test's name has several words and no dot, unlike the name of a setting or a file.
+        let named = row[3].split('`').skip(1).step_by(2).filter(|word| !word.contains(['.', '/']));
+        for test in named.filter(|test| !code.contains(&format!("fn {test}("))) {
+            missing.push(format!("{}: {test}", row[0]));
+        }
+    }
+    assert!(missing.is_empty(), "docs/quirks.md names tests that are not there:\n{}", missing.join("\n"));
+}

@@ -366,6 +366,14 @@ mod tests {
         }
     }
 
+    /// `net0` is the first card, not the one that boots (quirk 14).
+    #[test]
+    fn no_built_in_template_names_a_card_by_its_number() {
+        for name in Name::ALL {
+            assert!(!name.source().contains("net0"), "{name:?}");
+        }
+    }
+
     #[test]
     fn the_documentation_names_every_variable_and_its_example_works() {
         let text = include_str!("../../docs/scripts.md");

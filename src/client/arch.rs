@@ -301,6 +301,8 @@ impl Arch {
     pub const BIOS: Self = Self(0);
     /// x64 UEFI by TFTP.
     pub const X64_UEFI: Self = Self(7);
+    /// A Raspberry Pi's own boot loader.
+    pub const RASPBERRY_PI: Self = Self(41);
     /// x64 UEFI by HTTP.
     pub const X64_UEFI_HTTP: Self = Self(16);
 

@@ -3,11 +3,14 @@
 //! Second room of the packet's way: takes the view of a request, names the client. No IO, no records.
 
 pub mod arch;
+pub mod fingerprint;
 pub mod identity;
 pub mod ipxe;
+pub mod kind;
 
 pub use arch::{Arch, Cpu, Platform, Transport};
 pub use ipxe::Ipxe;
+pub use kind::Kind;
 
 use crate::dhcp::catalogue::print::escaped;
 use crate::dhcp::{Packet, code};
@@ -33,6 +36,8 @@ pub struct Client {
     pub uuid: Option<Uuid>,
     /// Kind by option 60.
     pub class: Class,
+    /// Sort of program.
+    pub kind: Kind,
     /// Option 60, printable.
     pub vendor_class: Option<String>,
     /// Architecture by option 93; of several, the first that the registry knows a loader for.
@@ -69,8 +74,9 @@ impl Client {
         };
         let mut archs = arch_list(packet.options.get(code::ARCH));
         let in_class = class_bytes.and_then(arch_in_class);
-        if is_raspberry_pi(mac, raw_uuid) && class == Class::Pxe && archs.first() == Some(&Arch::BIOS) {
-            archs = vec![Arch(41)];
+        let says_bios = class == Class::Pxe && archs.first() == Some(&Arch::BIOS);
+        if (says_bios || kind::is_pi_request(packet)) && is_raspberry_pi(mac, raw_uuid) {
+            archs = vec![Arch::RASPBERRY_PI];
         }
         let arch = archs.iter().copied().find(|arch| arch.row().is_some_and(|row| row.loader.is_some()));
         let arch = arch.or_else(|| archs.first().copied());
@@ -78,6 +84,7 @@ impl Client {
             mac,
             uuid: identity::uuid(packet),
             class,
+            kind: Kind::of(class, class_bytes, arch),
             vendor_class: class_bytes.map(escaped),
             arch,
             arch_in_class: in_class.filter(|_| arch.is_some() && in_class != arch),
@@ -86,9 +93,9 @@ impl Client {
         }
     }
 
-    /// True for a client that wants boot data: PXE, HTTP Boot or iPXE [I5].
+    /// True for a client that wants boot data: PXE, HTTP Boot, iPXE [I5] or firmware with a way of its own.
     pub fn netboots(&self) -> bool {
-        self.class != Class::Other || self.ipxe.is_some()
+        self.class != Class::Other || self.ipxe.is_some() || self.kind.wants_boot_data()
     }
 }
 

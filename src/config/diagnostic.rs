@@ -81,6 +81,7 @@ codes! {
     DuplicateXname, "duplicate-xname", "one xname at two places";
     DuplicateUuid, "duplicate-uuid", "one system UUID at two nodes";
     DuplicateSerial, "duplicate-serial", "one serial number at two nodes";
+    DuplicateClientId, "duplicate-client-id", "one client_id (option 61) at two nodes";
     DuplicatePort, "duplicate-port", "one switch port (circuit_id, remote_id) at two nodes";
     DuplicateName, "duplicate-name", "one name at two nodes or boot entries";
     UnknownBmc, "unknown-bmc", "a BMC that is not in the file";

@@ -19,7 +19,7 @@ use super::menu::{self, Menu};
 use super::mode::Mode;
 use super::settings::{
     FirmwareSource, HTTP_PORT, HostnameSource, HttpListen, InterfaceSettings, Knobs, LEASE, NoBootEntry,
-    Profile, Settings, SubnetSettings, Transport,
+    Profile, RASPBERRY_PI_MENU, Settings, SubnetSettings, Transport,
 };
 use super::source::Source;
 use super::table::{KeyPath, Table, Unknown};
@@ -28,7 +28,7 @@ use super::v6::{SettingsV6, SubnetV6, SwitchesV6};
 use super::values::{self, KNOB_KEYS};
 
 /// Keys of bootlace.yaml besides the wire knobs.
-pub const KEYS: [&str; 21] = [
+pub const KEYS: [&str; 22] = [
     "mode",
     "interfaces",
     "observe_as",
@@ -43,6 +43,7 @@ pub const KEYS: [&str; 21] = [
     "subnets",
     "trusted_relays",
     "profiles",
+    "raspberry_pi_menu",
     "classes",
     "pxe_classes",
     "menu",
@@ -57,7 +58,7 @@ pub const INTERFACE_KEYS: [&str; 6] =
 /// Keys of an item of `subnets:` besides the wire knobs.
 pub const SUBNET_KEYS: [&str; 6] = ["subnet", "router", "dns", "domain", "lease", "options"];
 /// Keys of a profile besides the wire knobs.
-pub const PROFILE_KEYS: [&str; 4] = ["loader", "script", "options", "menu"];
+pub const PROFILE_KEYS: [&str; 5] = ["loader", "script", "installer", "options", "menu"];
 
 /// What the command line says. `None`: nothing.
 #[derive(Clone, Debug, Default)]
@@ -113,6 +114,8 @@ pub struct Written {
     pub trusted_relays: HashSet<Ipv4Addr>,
     /// `profiles`
     pub profiles: BTreeMap<String, Profile>,
+    /// `raspberry_pi_menu`
+    pub raspberry_pi_menu: Option<String>,
     /// `known_servers`
     pub known_servers: Vec<Ipv4Addr>,
     /// `log_format`
@@ -206,6 +209,7 @@ pub fn interpret(document: &Document<'_>, findings: &mut Findings) -> Written {
         &[("name", HostnameSource::Name), ("nid", HostnameSource::Nid), ("xname", HostnameSource::Xname)],
     );
     written.log_format = table.choice("log_format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+    written.raspberry_pi_menu = raspberry_pi_menu(&mut table);
     written.no_boot_entry = table.choice(
         "no_boot_entry",
         &[("auto", NoBootEntry::Auto), ("silent", NoBootEntry::Silent), ("wait", NoBootEntry::Wait)],
@@ -405,6 +409,23 @@ fn subnet_of(table: &mut Table<'_, '_>, seen: &mut HashSet<Ipv4Net>) -> Option<I
     Some(net)
 }
 
+/// The text goes into one PXE menu item, beside 15 bytes of option 43's 255 [P4].
+fn raspberry_pi_menu(table: &mut Table<'_, '_>) -> Option<String> {
+    let text = table.text("raspberry_pi_menu")?;
+    if !(1..=200).contains(&text.value.len()) || !text.value.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+        table
+            .error(
+                Code::WrongValue,
+                text.span,
+                "raspberry_pi_menu",
+                "needs 1 to 200 printable ASCII characters",
+            )
+            .advise("write what the EEPROM's PXE_OPTION43 says; leave the key away for 'Raspberry Pi Boot'");
+        return None;
+    }
+    Some(text.value.to_owned())
+}
+
 fn profiles(table: &mut Table<'_, '_>) -> BTreeMap<String, Profile> {
     let mut profiles = BTreeMap::new();
     let Some(value) = table.value("profiles") else { return profiles };
@@ -421,6 +442,7 @@ fn profiles(table: &mut Table<'_, '_>) -> BTreeMap<String, Profile> {
         let profile = Profile {
             loader: values::served_name(&mut inner, "loader"),
             script: values::served_name(&mut inner, "script"),
+            installer: values::served_name(&mut inner, "installer"),
             options: values::options(&mut inner),
             knobs: values::knobs(&mut inner),
             menu: menu::menu(&mut inner),
@@ -487,6 +509,7 @@ impl Written {
             subnets: self.subnets,
             trusted_relays: self.trusted_relays,
             profiles: self.profiles,
+            raspberry_pi_menu: self.raspberry_pi_menu.unwrap_or_else(|| RASPBERRY_PI_MENU.to_owned()),
             known_servers: self.known_servers,
             log_format: flags.log_format.or(self.log_format).unwrap_or_default(),
             knobs: self.knobs,

@@ -20,6 +20,9 @@ pub const HTTP_PORT: u16 = 8081;
 /// Lease of a reservation where nothing is said (spec 3, option 51).
 pub const LEASE: Duration = Duration::from_secs(3600);
 
+/// Menu text that a Raspberry Pi looks for where nothing is said (netboot.md 14.2).
+pub const RASPBERRY_PI_MENU: &str = "Raspberry Pi Boot";
+
 /// How DHCP packets are received and sent on an interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -258,6 +261,8 @@ pub struct Profile {
     pub loader: Option<String>,
     /// Script template in place of the default.
     pub script: Option<String>,
+    /// Installer for ONIE switches: a URL or a file of the asset folder.
+    pub installer: Option<String>,
     /// Further DHCP options.
     pub options: Vec<TypedOption>,
     /// Wire knobs of this profile.
@@ -295,6 +300,8 @@ pub struct Settings {
     pub trusted_relays: std::collections::HashSet<Ipv4Addr>,
     /// Profiles by name.
     pub profiles: std::collections::BTreeMap<String, Profile>,
+    /// Text of the menu item in option 43 that a Raspberry Pi's ROM looks for (its EEPROM's `PXE_OPTION43`).
+    pub raspberry_pi_menu: String,
     /// Other DHCP and boot servers that belong here: their offers are no findings.
     pub known_servers: Vec<Ipv4Addr>,
     /// Form of the log.

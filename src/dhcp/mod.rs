@@ -44,6 +44,8 @@ pub mod code {
     pub const ARCH: u8 = 93;
     pub const UNDI: u8 = 94;
     pub const UUID: u8 = 97;
+    pub const DEFAULT_URL: u8 = 114;
+    pub const VENDOR_INFO: u8 = 125;
     /// RFC 3011.
     pub const SUBNET_SELECTION: u8 = 118;
     pub const TFTP_SERVER_ADDRESS: u8 = 150;

@@ -392,7 +392,10 @@ mod tests {
         assert!(boot_client.bytes.len() <= 548 && !codes(&boot_client.bytes).contains(&52));
         big.set(175, vec![5; 60]);
         let boot_client = big.encode(548);
-        assert_eq!((boot_client.dropped, codes(&boot_client.bytes).contains(&52)), (vec![200, 42, 175], false));
+        assert_eq!(
+            (boot_client.dropped, codes(&boot_client.bytes).contains(&52)),
+            (vec![200, 42, 175], false)
+        );
         big.may_overload = true;
         assert!(!codes(&big.encode(1400).bytes).contains(&52), "room enough");
         for length in [40, 60] {

@@ -41,6 +41,8 @@ fn content_type(path: &str, kind: Kind) -> &'static str {
         path.rsplit('/').next().and_then(|name| name.rsplit_once('.')).map(|(_, extension)| extension);
     match extension.unwrap_or("").to_ascii_lowercase().as_str() {
         _ if kind == Kind::Generated => "text/plain; charset=utf-8",
+        // Debian's names of signed loaders; HTTP Boot goes by the type where the extension says nothing [H7].
+        "signed" if path.to_ascii_lowercase().ends_with(".efi.signed") => "application/efi",
         "ipxe" | "cfg" | "conf" | "txt" => "text/plain; charset=utf-8",
         "efi" => "application/efi",
         "iso" => "application/vnd.efi-iso",
@@ -184,6 +186,23 @@ mod tests {
         };
         let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
         response("a/linux", &found, "\"tag\"", &headers)
+    }
+
+    /// [H7] [W7]
+    #[test]
+    fn http_boot_is_told_what_kind_of_file_it_gets() {
+        for (path, expected) in [
+            ("a/shimx64.efi", "application/efi"),
+            ("grubnetx64.efi.signed", "application/efi"),
+            ("SHIM.EFI", "application/efi"),
+            ("x.iso", "application/vnd.efi-iso"),
+            ("x.img", "application/vnd.efi-img"),
+            ("undionly.kpxe", "application/octet-stream"),
+            ("x.signed", "application/octet-stream"),
+            ("a.efi/linux", "application/octet-stream"),
+        ] {
+            assert_eq!(content_type(path, Kind::Asset), expected, "{path}");
+        }
     }
 
     /// [W4]

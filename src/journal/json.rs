@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::client::Client;
+use crate::client::{Client, fingerprint};
 use crate::dhcp::catalogue::print::{escaped, until_nul};
 use crate::dhcp::relay::RelayInfo;
 use crate::dhcp::{Packet, code, v6};
@@ -147,6 +147,7 @@ fn message(packet: &Packet<'_>) -> Map<String, Value> {
         "arch": client.arch.map(|arch| arch.0),
         "arch_name": client.arch.map(|arch| arch.name()),
         "class": client.vendor_class,
+        "client": packet.is_request().then(|| fingerprint::name(packet, &client)).flatten(),
         "uuid": client.uuid,
         "ipxe": client.ipxe.as_ref().map(|_| true),
         "ipxe_version": client.ipxe.as_ref().and_then(|ipxe| ipxe.version.clone()),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::client::{Client, fingerprint};
 use crate::dhcp::catalogue::print::{quoted, until_nul};
 use crate::dhcp::{Packet, code, v6};
 
@@ -39,9 +40,16 @@ fn dhcp(event: &DhcpEvent) -> String {
             let _ = write!(line, "{} bytes", event.message.len());
         }
         // tcpdump's words for the header, then what the packet means for booting.
-        Ok(packet) => packet.shown(|packet| {
-            let _ = write!(line, "{}: {}", packet.summary(), packet.brief());
-        }),
+        Ok(packet) => {
+            packet.shown(|packet| {
+                let _ = write!(line, "{}: {}", packet.summary(), packet.brief());
+            });
+            if packet.is_request()
+                && let Some(name) = fingerprint::name(&packet, &Client::of(&packet))
+            {
+                let _ = write!(line, ", looks like {name}");
+            }
+        }
     }
     line.push_str(" -> ");
     match &event.outcome {

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use ipnet::Ipv4Net;
 
-use crate::client::{Class, Client};
+use crate::client::{Class, Client, Kind};
 use crate::config::{Knobs, Mode};
+use crate::dhcp::catalogue::print::escaped;
 use crate::dhcp::{MessageType, Packet, Reply, code};
 use crate::link::delivery::{Delivery, Port, delivery};
 use crate::records::{Mac, Node, Snapshot};
@@ -153,11 +154,14 @@ pub fn decide(request: &Request<'_>, world: &World, seen: &Seen, now: Duration) 
     let verdict = match verdict(request, subject, mode, world, seen, now, &mut trail) {
         Ok((mut reply, without_boot)) => {
             relayed::finish(request, world, &mut reply, &mut trail);
-            let limit = match request.packet.message_type() {
+            let mut limit = match request.packet.message_type() {
                 // RFC 951: there is no way to say that more than 300 bytes are welcome.
                 None => crate::dhcp::reply::MIN_LEN,
                 Some(_) => crate::dhcp::reply::limit(max_size(request.packet), request.arrival.mtu),
             };
+            if request.client.class == Class::Http {
+                limit = limit.min(HTTP_BOOT_LIMIT);
+            }
             let delivery = delivery(request.packet, &reply, request.arrival.port, request.arrival.source);
             let address = Some(reply.yiaddr).filter(|address| !address.is_unspecified());
             let delay = subject
@@ -176,6 +180,9 @@ pub fn decide(request: &Request<'_>, world: &World, seen: &Seen, now: Duration) 
     };
     Decision { verdict, node, because: trail.because, remember: trail.remember }
 }
+
+/// Largest offer that UEFI HTTP Boot looks at, bytes of UDP payload [H6].
+const HTTP_BOOT_LIMIT: usize = 1472;
 
 type Reply2 = (Reply, Option<Reason>);
 
@@ -233,6 +240,9 @@ fn verdict(
         (Port::Dhcp, None) => true,
         (Port::Pxe, message) => matches!(message, Some(Asking | Inform)),
     };
+    if packet.message_type() == Some(Inform) && request.client.kind == Kind::AppleBsdp {
+        return Err(Reason::AppleBsdp);
+    }
     if !answered {
         return Err(Reason::MessageType);
     }
@@ -262,15 +272,21 @@ fn verdict(
     }
 }
 
-/// Finds the record, MAC first, then UUID in both byte orders (spec 2.4), and says which key matched.
+/// Finds the record, MAC first, then UUID in both byte orders, then option 61 as it is (spec 2.4), and says which
+/// key matched.
 fn find_node(request: &Request<'_>, records: &Snapshot, trail: &mut Trail) -> Option<Arc<Node>> {
     if !request.packet.is_request() {
         return None;
     }
     let client = request.client;
     let by_mac = client.mac.and_then(|mac| Some((records.by_mac(mac)?, format!("mac {mac}"))));
+    let by_id = || {
+        let id = request.packet.options.get(code::CLIENT_ID)?;
+        Some((records.by_client_id(id)?, format!("client id {}", escaped(id))))
+    };
     let (node, key) = by_mac
-        .or_else(|| client.uuid.and_then(|uuid| Some((records.by_uuid(uuid)?, format!("uuid {uuid}")))))?;
+        .or_else(|| client.uuid.and_then(|uuid| Some((records.by_uuid(uuid)?, format!("uuid {uuid}")))))
+        .or_else(by_id)?;
     trail.step(format!("node {} by {key}", node.label()));
     Some(Arc::clone(node))
 }

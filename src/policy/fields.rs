@@ -10,11 +10,16 @@ use crate::records::Node;
 use crate::world::World;
 
 use super::decide::{Request, Trail};
+use super::other_firmware::Form;
 use super::relayed;
 use super::target::Target;
 
 /// Option 43 that says "use the file name, skip discovery" (spec 6.2), end included.
 pub(super) const DISCOVERY_BYPASS: [u8; 4] = [6, 1, 8, 255];
+
+/// What it means when an HTTP Boot client takes its offer and never connects: nothing on the wire says which.
+pub(super) const HTTP_BOOT_HINT: &str =
+    "if no GET follows, the firmware refuses plain http:// [H8] or boots a URL set in its menu [H11]";
 
 /// Options that go out whether the client listed them or not, beside those of the lease [P9].
 const UNASKED: [u8; 9] = [43, 60, 66, 67, 97, 150, 175, 209, 210];
@@ -93,7 +98,15 @@ pub(super) fn boot_data(
     let server = request.arrival.address;
     reply.siaddr = server;
     reply.sname = server.to_string();
+    if target.form == Form::NextServer {
+        // U-Boot reads the header only and stumbles over options it does not know.
+        reply.file.clone_from(&target.file);
+        return;
+    }
     reply.set(code::TFTP_SERVER, server.to_string());
+    if target.file.is_empty() {
+        return;
+    }
     let fits = target.file.len() < 128;
     if fits {
         reply.file.clone_from(&target.file);

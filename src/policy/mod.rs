@@ -8,6 +8,7 @@ mod fields;
 mod inform;
 mod menu;
 pub mod offers;
+mod other_firmware;
 mod proxy;
 pub mod reason;
 mod relayed;

@@ -12,7 +12,7 @@ use crate::world::World;
 
 use super::decide::{Request, Trail};
 use super::target::target;
-use super::{Reason, Seen, fields, menu, relayed};
+use super::{Reason, Seen, fields, menu, other_firmware, relayed};
 
 /// Answers a known node's DISCOVER on 67 or its request on 4011.
 pub(super) fn answer(
@@ -44,6 +44,10 @@ pub(super) fn answer(
         };
     }
     if !request.client.netboots() {
+        return Err(Reason::NotPxe);
+    }
+    if request.client.class == Class::Other && request.client.kind.mistakes_proxies() {
+        trail.step("this client would take an offer without an address for its lease");
         return Err(Reason::NotPxe);
     }
     if !node.netboot {
@@ -88,8 +92,11 @@ pub(super) fn boot_offer(
     reply.set(code::VENDOR_CLASS, class);
     fields::boot_data(&mut reply, request, &target, knobs, trail);
     let uefi = target.arch.is_some_and(|arch| arch.is_uefi());
-    if http {
+    if other_firmware::fill(&mut reply, &target, world, trail) {
+        // Its own form says everything.
+    } else if http {
         trail.step("HTTP Boot: 60 HTTPClient and a URL, no 43 [H1][H4]");
+        trail.step(fields::HTTP_BOOT_HINT);
     } else if let Some(item) = item {
         // Spec 6.2: the item asked for is echoed or the client discards the answer.
         reply.set(code::VENDOR_SPECIFIC, item);

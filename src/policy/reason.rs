@@ -51,6 +51,7 @@ reasons! {
     NoProxyV6, "no-proxy-v6", "addresses over IPv6 are another server's business in this mode";
     NoOwnAddressV6, "no-own-address-v6", "the interface has no IPv6 address to name as server";
     NoOwnAddress, "no-own-address", "the interface has no IPv4 address to name as server";
+    AppleBsdp, "apple-bsdp", "Apple's boot server discovery is not served";
     NotYourFile, "not-your-file", "per-node files go only to their node";
     UnknownPeer, "unknown-peer", "the asking address belongs to no known node";
     OutsideFolder, "outside-folder", "the path leaves the served folders";

@@ -17,7 +17,7 @@ use crate::world::World;
 
 use super::decide::{Fact, Request, Trail};
 use super::target::target;
-use super::{Reason, Seen, fields, inform, menu, proxy, relayed};
+use super::{Reason, Seen, fields, inform, menu, other_firmware, proxy, relayed};
 
 /// 175.176 (no-pxedhcp) = 1: iPXE neither waits for nor listens to proxies [X5].
 const NO_PXEDHCP: [u8; 3] = [176, 1, 1];
@@ -240,10 +240,14 @@ pub(super) fn boot(
         }
     };
     fields::boot_data(reply, request, &target, knobs, trail);
+    if other_firmware::fill(reply, &target, world, trail) {
+        return Ok(());
+    }
     let uefi = target.arch.is_some_and(|arch| arch.is_uefi());
     if request.client.class == Class::Http {
         reply.set(code::VENDOR_CLASS, *b"HTTPClient");
         trail.step("HTTP Boot: 60 HTTPClient and a URL [H1][H2]");
+        trail.step(fields::HTTP_BOOT_HINT);
     } else if request.client.ipxe.is_some() {
         reply.set(code::IPXE, NO_PXEDHCP);
         trail.step("iPXE need not wait for a proxy: 175.176 = 1 [X5]");

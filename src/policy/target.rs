@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use crate::boot::{resolve, urls};
-use crate::client::{Arch, Class, Platform, Transport};
+use crate::client::{Arch, Class, Kind, Platform, Transport};
 use crate::config::Mode;
 use crate::config::NoBootEntry;
 use crate::records::{BootEntry, Node};
 use crate::world::World;
 
 use super::decide::{Fact, Request, Trail};
+use super::other_firmware::{self, Form};
 use super::{Reason, Seen};
 
 /// The first file of a client.
@@ -19,6 +20,8 @@ pub(super) struct Target {
     pub(super) file: String,
     /// The client's architecture, as forced by the record or sent.
     pub(super) arch: Option<Arch>,
+    /// In which form the client takes it.
+    pub(super) form: Form,
 }
 
 /// Finds the first file for this client of this node.
@@ -35,6 +38,10 @@ pub(super) fn target(
     let arch = forced_arch(node).or(client.arch).or_else(|| node.cpu().and_then(|cpu| cpu.usual_arch()));
     if !node.netboot {
         return Err(Reason::NetbootOff);
+    }
+    if client.kind == Kind::Onie {
+        // A switch boots from its own disk; what it wants is an installer, and no boot entry says that.
+        return other_firmware::installer(request, node, world, trail);
     }
     let entry = resolve(&world.records, node, arch.map(Arch::cpu).filter(|_| arch.is_some_and(says_cpu)));
     match &entry {
@@ -68,12 +75,16 @@ pub(super) fn target(
             if let Some(mac) = client.mac {
                 trail.remember.push(Fact::Scripted { mac });
             }
-            return Ok(Target { file: script_url(base, request, node), arch });
+            return Ok(Target { file: script_url(base, request, node), arch, form: Form::Loader });
         }
         trail.step("iPXE without the features our script needs: a full build first");
     }
+    let stated = other_firmware::stated_loader(node, entry, world);
+    if let Some(target) = other_firmware::target(request, arch, stated.as_deref(), base.as_deref(), trail) {
+        return Ok(target);
+    }
     let arch = arch.ok_or(Reason::NoArchitecture)?;
-    let loader = loader_name(node, entry, world, arch).ok_or_else(|| {
+    let loader = stated.or_else(|| default_loader(world, arch)).ok_or_else(|| {
         trail.step(format!("no loader for architecture {} ({arch})", arch.0));
         Reason::NoLoader
     })?;
@@ -96,7 +107,7 @@ pub(super) fn target(
     {
         trail.remember.push(Fact::Chained { mac, xid: request.packet.xid() });
     }
-    Ok(Target { file, arch: Some(arch) })
+    Ok(Target { file, arch: Some(arch), form: Form::Loader })
 }
 
 /// An architecture code that the record forces [I2].
@@ -112,23 +123,21 @@ pub(super) fn says_cpu(arch: Arch) -> bool {
     !arch.is_bios()
 }
 
-/// The first file: node, boot entry, profile, then the architecture's default if it is on disk. A name
-/// that somebody wrote down is taken at its word: it may be a file of the asset folder.
+/// The architecture's default first file, if it is on disk. A name that somebody wrote down is taken at its
+/// word instead: it may be a file of the asset folder.
+fn default_loader(world: &World, arch: Arch) -> Option<String> {
+    world.loaders.for_arch(arch)?;
+    arch.row()?.loader.map(str::to_owned)
+}
+
+/// The first file: node, boot entry, profile, then the architecture's default.
 pub(super) fn loader_name(
     node: &Node,
     entry: Option<&BootEntry>,
     world: &World,
     arch: Arch,
 ) -> Option<String> {
-    let profile = world.settings.profile(node.profile.as_deref());
-    node.loader
-        .clone()
-        .or_else(|| entry.and_then(|entry| entry.loader.clone()))
-        .or_else(|| profile.and_then(|profile| profile.loader.clone()))
-        .or_else(|| {
-            world.loaders.for_arch(arch)?;
-            arch.row()?.loader.map(str::to_owned)
-        })
+    other_firmware::stated_loader(node, entry, world).or_else(|| default_loader(world, arch))
 }
 
 /// The script's URL, by the card that asks; a node known only by its UUID asks by name.

@@ -14,6 +14,7 @@ use ipnet::Ipv4Net;
 use crate::config::diagnostic::quoted;
 use crate::config::source::{Place, Source, Span};
 use crate::config::{Code, Diagnostic, Findings, Mode, Settings, Severity};
+use crate::dhcp::catalogue::print::escaped;
 
 use super::addresses::address_check;
 use super::bmc::{Bmc, BmcXname};
@@ -80,6 +81,7 @@ impl Checked {
         let mut xnames = Seen::new(Code::DuplicateXname, "xname", count);
         let mut uuids = Seen::new(Code::DuplicateUuid, "UUID", 0);
         let mut serials = Seen::new(Code::DuplicateSerial, "serial number", 0);
+        let mut client_ids = Seen::new(Code::DuplicateClientId, "client identifier", 0);
         let mut ports = Seen::new(Code::DuplicatePort, "switch port", 0);
         let mut names = Seen::new(Code::DuplicateName, "name", count);
         for (index, node) in self.snapshot.nodes().iter().enumerate() {
@@ -104,6 +106,9 @@ impl Checked {
             }
             if let Some(serial) = &node.serial {
                 serials.note(serial.as_str(), at(places.serial), label, self, findings);
+            }
+            if let Some(id) = &node.client_id {
+                client_ids.note(escaped(id), at(places.client_id), label, self, findings);
             }
             if !node.port.is_empty() {
                 ports.note(&node.port, at(places.port), label, self, findings);

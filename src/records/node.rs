@@ -63,6 +63,8 @@ pub struct Node {
     pub uuid: Option<Uuid>,
     /// System serial number.
     pub serial: Option<String>,
+    /// Option 61 as the node sends it, matched byte by byte.
+    pub client_id: Option<Vec<u8>>,
     /// Where it is plugged in, as option 82 names it [R4].
     pub port: SwitchPort,
     /// Processor, or forced architecture code.
@@ -81,6 +83,8 @@ pub struct Node {
     pub mode: Option<Mode>,
     /// Name of the first file in place of the architecture's default.
     pub loader: Option<String>,
+    /// Installer for an ONIE switch: a URL or a file of the asset folder.
+    pub installer: Option<String>,
     /// Wire knobs of this node.
     pub knobs: Knobs,
     /// Groups it is a member of.

@@ -21,7 +21,7 @@ use crate::config::{Code, Findings};
 use super::bmc::{Bmc, BmcXname};
 use super::id::{Mac, Uuid, Xname};
 use super::node::{Nic, Node, NodeArch, Origin};
-use super::switch_port::SwitchPort;
+use super::switch_port::{self, SwitchPort};
 
 /// Keys of a node in the new form, as OpenCHAMI has them.
 pub const NEW_KEYS: [&str; 6] = ["name", "nid", "xname", "bmc", "groups", "interfaces"];
@@ -29,9 +29,10 @@ pub const NEW_KEYS: [&str; 6] = ["name", "nid", "xname", "bmc", "groups", "inter
 pub const OLD_KEYS: [&str; 10] =
     ["name", "nid", "xname", "group", "groups", "interfaces", "bmc_mac", "bmc_ip", "bmc_fqdn", "bmc_xname"];
 /// Keys of ours in both forms, besides the wire knobs.
-pub const OUR_KEYS: [&str; 13] = [
+pub const OUR_KEYS: [&str; 15] = [
     "uuid",
     "serial",
+    "client_id",
     "circuit_id",
     "remote_id",
     "arch",
@@ -42,6 +43,7 @@ pub const OUR_KEYS: [&str; 13] = [
     "options",
     "mode",
     "loader",
+    "installer",
     "extra",
 ];
 /// Keys of an item of `bmcs:`.
@@ -80,6 +82,8 @@ pub struct NodePlaces {
     pub serial: Span,
     /// `circuit_id`, else `remote_id`
     pub port: Span,
+    /// `client_id`
+    pub client_id: Span,
     /// `profile`
     pub profile: Span,
     /// Per card: the MAC and the addresses.
@@ -285,6 +289,7 @@ impl Reader {
         }
         let serial = table.text("serial");
         let port = SwitchPort::read(table);
+        let client_id = switch_port::identifier(table, "client_id");
         let profile = table.text("profile");
         let (nics, nic_places) = interfaces(table);
         let node = Node {
@@ -294,6 +299,7 @@ impl Reader {
             nics,
             uuid: uuid.map(|uuid| uuid.value),
             serial: owned(serial),
+            client_id: client_id.as_ref().map(|id| id.value.clone()),
             port: port.as_ref().map(|port| port.value.clone()).unwrap_or_default(),
             arch: arch(table),
             role: owned(table.text("role")),
@@ -303,6 +309,7 @@ impl Reader {
             options: values::options(table),
             mode: values::mode(table),
             loader: values::served_name(table, "loader"),
+            installer: values::served_name(table, "installer"),
             knobs: values::knobs(table),
             groups: self.groups(table),
             extra: extra(table),
@@ -317,6 +324,7 @@ impl Reader {
             uuid: uuid.map_or(head, |uuid| uuid.span),
             serial: span_or(head, serial),
             port: port.map_or(head, |port| port.span),
+            client_id: client_id.map_or(head, |id| id.span),
             profile: span_or(head, profile),
             nics: nic_places,
         };
@@ -391,6 +399,7 @@ impl Reader {
         let wire = !node.nics.is_empty()
             || node.uuid.is_some_and(Uuid::identifies)
             || node.serial.is_some()
+            || node.client_id.is_some()
             || !node.port.is_empty();
         // A wrong value was reported already; it is not reported a second time as missing.
         let wrong_uuid = node.uuid.is_none() && !table.absent("uuid");

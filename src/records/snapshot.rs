@@ -23,6 +23,7 @@ pub struct Snapshot {
     by_ipv6: HashMap<Ipv6Addr, usize>,
     by_uuid: HashMap<Uuid, usize>,
     by_serial: HashMap<String, usize>,
+    by_client_id: HashMap<Vec<u8>, usize>,
     by_port: HashMap<SwitchPort, usize>,
     by_xname: HashMap<Xname, usize>,
     by_nid: HashMap<u32, usize>,
@@ -53,6 +54,9 @@ impl Snapshot {
             }
             if let Some(serial) = &node.serial {
                 snapshot.by_serial.entry(serial.clone()).or_insert(index);
+            }
+            if let Some(id) = &node.client_id {
+                snapshot.by_client_id.entry(id.clone()).or_insert(index);
             }
             if !node.port.is_empty() {
                 snapshot.by_port.entry(node.port.clone()).or_insert(index);
@@ -107,6 +111,13 @@ impl Snapshot {
     /// The node with this UUID, in either byte order (spec 2.4).
     pub fn by_uuid(&self, uuid: Uuid) -> Option<&Arc<Node>> {
         let index = self.by_uuid.get(&uuid).or_else(|| self.by_uuid.get(&uuid.swapped()))?;
+        Some(&self.nodes[*index])
+    }
+
+    /// The node whose option 61 is `id`; a text in the record also means the text behind a type byte of 0
+    /// (RFC 2132 section 9.14).
+    pub fn by_client_id(&self, id: &[u8]) -> Option<&Arc<Node>> {
+        let index = self.by_client_id.get(id).or_else(|| self.by_client_id.get(id.strip_prefix(&[0])?))?;
         Some(&self.nodes[*index])
     }
 

@@ -51,7 +51,7 @@ impl fmt::Display for SwitchPort {
 }
 
 /// Text, sent as it is written, or `{hex: …}` for relays that pack numbers.
-fn identifier(table: &mut Table<'_, '_>, key: &str) -> Option<At<Vec<u8>>> {
+pub(super) fn identifier(table: &mut Table<'_, '_>, key: &str) -> Option<At<Vec<u8>>> {
     let value = table.value(key)?;
     let (bytes, span) = if let Kind::Mapping(_) = value.kind {
         let path = KeyPath::Key(table.path(), key);

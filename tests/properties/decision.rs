@@ -50,8 +50,11 @@ fn answer(bytes: &[u8], mode: Mode, port: Port) -> Option<Answer> {
     }
 }
 
+/// Address, next server, its name, boot file and options.
+type Promise<'a> = (Ipv4Addr, Ipv4Addr, &'a str, &'a str, Vec<(u8, &'a [u8])>);
+
 /// What of an offer its ACK must repeat.
-fn promised(reply: &Reply) -> (Ipv4Addr, Ipv4Addr, &str, &str, Vec<(u8, &[u8])>) {
+fn promised(reply: &Reply) -> Promise<'_> {
     let options: Vec<_> = reply.options.iter().map(|(code, value)| (*code, &value[..])).collect();
     (reply.yiaddr, reply.siaddr, &reply.sname, &reply.file, options)
 }

@@ -197,6 +197,52 @@ fn only_regular_files_are_opened_and_a_fifo_stalls_nobody() {
     assert!(matches!(look(&world, "x", 99), Err(Miss::Unreadable(text)) if text.contains("asset folder")));
 }
 
+/// A Raspberry Pi asks below its serial number or MAC and lives with the root (netboot.md 14.2).
+#[test]
+fn a_raspberry_pis_folder_falls_away_where_nothing_lies_below_it() {
+    let assets = tempfile::tempdir().unwrap();
+    std::fs::create_dir(assets.path().join("0a1b2c3d")).unwrap();
+    std::fs::write(assets.path().join("0a1b2c3d/config.txt"), "own").unwrap();
+    std::fs::write(assets.path().join("config.txt"), "all").unwrap();
+    std::fs::write(assets.path().join("start4.elf"), "elf").unwrap();
+    let mut world = world();
+    world.settings.assets = Some(assets.path().into());
+    for (path, expected) in [
+        ("0a1b2c3d/config.txt", "own"),
+        ("0a1b2c3d/start4.elf", "elf"),
+        ("deadbeef/config.txt", "all"),
+        ("dc-a6-32-01-02-03/start4.elf", "elf"),
+    ] {
+        assert_eq!(text(look(&world, path, 99).unwrap()), expected, "{path}");
+    }
+    for path in ["deadbeef/start.elf", "DEADBEEF/config.txt", "deadbee/config.txt", "deadbeef/x/config.txt"] {
+        assert_eq!(look(&world, path, 99).unwrap_err(), Miss::NotFound, "{path}");
+    }
+}
+
+/// A shim asks for its siblings where it came from, by names with doubled slashes (quirks 20 to 22).
+#[test]
+fn the_siblings_of_a_shim_are_found_beside_it_and_at_the_root() {
+    let assets = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(assets.path().join("debian-installer/amd64")).unwrap();
+    std::fs::write(assets.path().join("debian-installer/amd64/grubx64.efi"), "deep").unwrap();
+    std::fs::write(assets.path().join("grubx64.efi"), "root").unwrap();
+    let mut world = world();
+    world.settings.assets = Some(assets.path().into());
+    for (name, expected) in [
+        (&b"debian-installer/amd64/grubx64.efi"[..], Ok("deep")),
+        (b"debian-installer/amd64//grubx64.efi", Ok("deep")),
+        (b"//grubx64.efi", Ok("root")),
+        (b"\\grubx64.efi", Ok("root")),
+        (b"debian-installer/amd64/revocations.efi", Err(Miss::NotFound)),
+        (b"//revocations_sbat.efi", Err(Miss::NotFound)),
+        (b"debian-installer/amd64/mmx64.efi", Err(Miss::NotFound)),
+    ] {
+        let found = look(&world, &normalise(name).unwrap(), 1);
+        assert_eq!(found.map(text), expected.map(str::to_owned), "{name:?}");
+    }
+}
+
 /// [A1] [A2]: the per-node files agree with DHCP, which boots clients in no record in auto-proxy only.
 #[test]
 fn a_stranger_gets_autoexec_in_auto_proxy_only() {

@@ -198,6 +198,21 @@ fn network_and_broadcast_are_no_hosts_except_in_point_to_point_networks() {
 }
 
 #[test]
+fn the_keys_of_firmwares_own_ways_have_defaults_and_bounds() {
+    let settings = right("mode: proxy").with(&Flags::default());
+    assert_eq!(settings.raspberry_pi_menu, "Raspberry Pi Boot");
+    let text = "{raspberry_pi_menu: Own, profiles: {s: {installer: onie/x.bin}}}";
+    let settings = right(text).with(&Flags::default());
+    assert_eq!(settings.raspberry_pi_menu, "Own");
+    assert_eq!(settings.profiles["s"].installer.as_deref(), Some("onie/x.bin"));
+    for text in [format!("raspberry_pi_menu: {}", "x".repeat(201)), "raspberry_pi_menu: 'é'".to_owned()] {
+        let (code, key, message) = wrong(&text);
+        assert_eq!((code, key.as_str()), (Code::WrongValue, "raspberry_pi_menu"), "{message}");
+    }
+    assert_eq!(wrong("profiles: {s: {installer: ../x}}").1, "profiles.s.installer");
+}
+
+#[test]
 fn ipv6_is_switched_on_per_interface_and_an_ipv6_subnet_stands_beside_the_others() {
     let text = "dhcpv6: true\ninterfaces:\n- eth0\n- {name: eth1, dhcpv6: false, router_advertisements: true}\n\
         subnets:\n- {subnet: 10.0.0.0/24}\n- {subnet: 'fd00:1::/64', dns: ['fd00:1::53'], domain: a.example, lease: 30m}\n";

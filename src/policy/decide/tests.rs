@@ -12,6 +12,9 @@ use crate::dhcp::reply::limit;
 use crate::firmware::{Loader, Loaders};
 use crate::records::{BootEntry, BootFile, Nic, Selectors};
 
+mod architectures;
+mod http_boot;
+
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const OTHER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const RESERVED: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 5);
@@ -73,6 +76,7 @@ fn loaders() -> Loaders {
 /// One question to `decide`, with everything at its most usual.
 struct Ask {
     mode: Mode,
+    mtu: u16,
     port: Port,
     message: u8,
     options: Vec<(u8, Vec<u8>)>,
@@ -87,6 +91,7 @@ struct Ask {
 fn ask(mode: Mode, options: &[(u8, &[u8])]) -> Ask {
     Ask {
         mode,
+        mtu: 1500,
         port: Port::Dhcp,
         message: 1,
         options: options.iter().map(|(code, value)| (*code, value.to_vec())).collect(),
@@ -156,7 +161,7 @@ impl Ask {
             interface: "eth0".into(),
             address: SERVER,
             network: "10.0.0.0/24".parse().unwrap(),
-            mtu: 1500,
+            mtu: self.mtu,
             mode: self.mode,
             knobs: world.settings.knobs,
             port: self.port,

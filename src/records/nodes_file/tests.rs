@@ -272,3 +272,18 @@ proptest! {
         }
     }
 }
+
+/// Option 61 is matched byte by byte: as text, or in hexadecimal digits.
+#[test]
+fn a_client_id_is_a_text_or_bytes_and_identifies_a_node_by_itself() {
+    let of = |more: &str| right(&node_with(more)).nodes[0].0.client_id.clone();
+    assert_eq!(of("client_id: rack7"), Some(b"rack7".to_vec()));
+    assert_eq!(of("client_id: {hex: 'ff00beef'}"), Some(vec![0xff, 0, 0xbe, 0xef]));
+    for text in ["client_id: {hex: f}", "client_id: {text: ab}", "client_id: [1]"] {
+        assert!(!read_text(&node_with(text)).1.is_empty(), "{text}");
+    }
+    let alone = right("nodes: [{name: n1, xname: x1000c0s0b0n0, client_id: rack7}]");
+    assert_eq!(alone.nodes.len(), 1);
+    let installer = right(&node_with("installer: 'http://files/onie.bin'"));
+    assert_eq!(installer.nodes[0].0.installer.as_deref(), Some("http://files/onie.bin"));
+}
