@@ -162,7 +162,10 @@ impl Vlan {
 
     /// Rows of the fields that tshark finds in the packets that match `filter`.
     pub fn tshark(&self, file: &Path, filter: &str, fields: &[&str]) -> Vec<Vec<String>> {
+        // Checksums are looked at only where it is said.
+        let checksums = ["-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE"];
         let mut command = vec!["tshark", "-n", "-r", file.to_str().unwrap(), "-Y", filter, "-T", "fields"];
+        command.extend(checksums);
         for field in fields {
             command.extend(["-e", field]);
         }
