@@ -219,11 +219,10 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         http_journal,
         stopped,
     ));
-    journal.note(ready);
 
     let ended = for_http.block_on(async {
         let result = tokio::select! {
-            result = until_signal(flags, &current, &links, journal) => result,
+            result = until_signal(ready, flags, &current, &links, journal) => result,
             failure = failures.recv() => Err(failure.unwrap_or_else(|| anyhow!("a server thread ended"))),
         };
         // Nobody listens for `stop` any more only when everything has ended already.
@@ -250,6 +249,7 @@ fn report_end(ended: anyhow::Result<()>, failed: &mpsc::Sender<anyhow::Error>) {
 
 /// Reloads on SIGHUP and on changes of the files, returns on SIGTERM and SIGINT.
 async fn until_signal(
+    ready: Event,
     flags: &Flags,
     current: &Current,
     links: &Links,
@@ -259,6 +259,8 @@ async fn until_signal(
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let mut watcher = reload::Watcher::new(&current.load().settings, flags.config.as_deref(), journal);
+    // Said only now: who waits for it may send a signal or change a file at once.
+    journal.note(ready);
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
