@@ -1,0 +1,187 @@
+//! From the inventory to the records that DHCP, TFTP and HTTP answer from.
+
+use std::sync::Arc;
+
+use crate::records::{
+    Bmc, BmcKey, BootEntry, BootFile, EntryKey, Mac, Nic, Node, NodeKey, Origin, Selectors, Snapshot, Xname,
+};
+
+use super::draft::{Live, Touch};
+use super::files::{self, FileNodes};
+use super::{BootUnit, EthernetInterface, Inventory, Record};
+
+impl Live {
+    /// The records of the files alone: what holds before a store was read.
+    pub fn of_files(records: Snapshot) -> Self {
+        let mut live = Self { records, ..Self::default() };
+        live.inventory.file_nodes = Arc::new(FileNodes::of(&live.records));
+        files::lay(&mut live.inventory, &live.records);
+        live
+    }
+
+    /// Takes the records that a store holds under those of the files. What cannot be read is named: (table,
+    /// key).
+    pub fn restore<'s>(
+        &mut self,
+        salt: [u8; 16],
+        stored: impl Iterator<Item = (&'s str, &'s str, &'s [u8])>,
+    ) -> Vec<(String, String)> {
+        self.inventory.salt = salt;
+        let mut bad = Vec::new();
+        for (table, key, value) in stored {
+            if !self.inventory.restore(table, value) {
+                bad.push((table.to_owned(), key.to_owned()));
+            }
+        }
+        self.derive_all();
+        bad
+    }
+
+    /// The same stored records under other files.
+    pub fn refiled(&self, records: Snapshot) -> Self {
+        let mut live = Self::of_files(records);
+        live.inventory.salt = self.inventory.salt;
+        live.inventory.lay_all_stored(&self.inventory);
+        live.derive_all();
+        live
+    }
+
+    fn derive_all(&mut self) {
+        let mut touched = std::collections::BTreeSet::new();
+        let inventory = &self.inventory;
+        touched.extend(inventory.components.stored().flat_map(|record| record.touches()));
+        touched.extend(inventory.ethernet_interfaces.stored().flat_map(|record| record.touches()));
+        touched.extend(inventory.members.stored().flat_map(|record| record.touches()));
+        touched.extend(inventory.boot_units.stored().flat_map(|record| record.touches()));
+        for touch in touched {
+            self.derive(&touch);
+        }
+    }
+
+    /// Brings one record of the boot side to what the inventory says.
+    pub(super) fn derive(&mut self, touch: &Touch) {
+        match touch {
+            Touch::Node(id) => self.derive_node(id),
+            Touch::Card(id) => self.derive_card(id),
+            Touch::Unit(uid) => {
+                let key = EntryKey::Stored(uid.clone());
+                let stated = self.inventory.boot_units.filed(uid).is_some();
+                match self.inventory.boot_units.get(uid).filter(|_| !stated) {
+                    Some(unit) => self.records.put_entry(key, entry(&unit)),
+                    None => self.records.remove_entry(&key),
+                }
+            }
+        }
+    }
+
+    fn derive_node(&mut self, id: &str) {
+        let Ok(xname) = id.parse::<Xname>() else { return };
+        let (key, stated) = match self.inventory.file_nodes.get(id) {
+            Some((at, node)) => (NodeKey::File(at), Some(node)),
+            None => (NodeKey::Stored(xname.clone()), None),
+        };
+        match node(&self.inventory, id, xname, stated) {
+            Some(node) => self.records.put_node(key, node),
+            None => self.records.remove_node(&key),
+        }
+    }
+
+    /// A card of something that is no node: a BMC that may be given its address.
+    fn derive_card(&mut self, id: &str) {
+        let Ok(mac) = id.parse::<Mac>() else { return };
+        let key = BmcKey::Stored(mac);
+        let card = self.inventory.ethernet_interfaces.get(id);
+        let filed = self.inventory.ethernet_interfaces.filed(id).is_some();
+        match card.filter(|_| !filed).and_then(|card| bmc(&card, mac)) {
+            Some(bmc) => self.records.put_bmc(key, bmc),
+            None => self.records.remove_bmc(&key),
+        }
+    }
+}
+
+/// The node that the inventory describes at a location, on top of what a file states of it.
+fn node(inventory: &Inventory, id: &str, xname: Xname, stated: Option<&Node>) -> Option<Node> {
+    let component = inventory.components.get(id)?;
+    let mut node = match stated {
+        Some(stated) => stated.clone(),
+        None => Node { netboot: true, ..Node::default() },
+    };
+    node.xname = Some(xname);
+    node.nid = component.nid.and_then(|nid| u32::try_from(nid).ok());
+    node.role = Some(component.role.clone());
+    node.subrole = (!component.sub_role.is_empty()).then(|| component.sub_role.clone());
+    node.disabled = !component.enabled;
+    for group in inventory.groups_of(id) {
+        if !node.groups.contains(&group) {
+            node.groups.push(group);
+        }
+    }
+    for card in inventory.cards_of(id) {
+        let Ok(mac) = card.mac.parse::<Mac>() else { continue };
+        let addresses = || card.addresses.iter().map(|ip| ip.address).collect();
+        match node.nics.iter_mut().find(|nic| nic.mac == mac) {
+            Some(nic) if nic.addresses.is_empty() => nic.addresses = addresses(),
+            Some(_) => {}
+            None => node.nics.push(Nic { mac, addresses: addresses() }),
+        }
+    }
+    Some(node)
+}
+
+fn bmc(card: &EthernetInterface, mac: Mac) -> Option<Bmc> {
+    let owner: crate::openchami::xname::Location = card.component_id.parse().ok()?;
+    if owner.is_node() {
+        return None;
+    }
+    Some(Bmc {
+        xname: owner.as_str().parse().ok(),
+        mac: Some(mac),
+        ip: card.addresses.first().map(|ip| ip.address),
+        ..Bmc::default()
+    })
+}
+
+/// The boot entry that a unit is.
+fn entry(unit: &BootUnit) -> BootEntry {
+    let mut selectors = Selectors {
+        macs: unit.macs.iter().filter_map(|mac| mac.parse().ok()).collect(),
+        nids: unit.nids.iter().filter_map(|nid| u32::try_from(*nid).ok()).collect(),
+        groups: unit.groups.clone(),
+        profile: (!unit.profile.is_empty()).then(|| unit.profile.clone()),
+        roles: unit.roles.clone(),
+        ..Selectors::default()
+    };
+    for host in &unit.hosts {
+        if host.eq_ignore_ascii_case("default") {
+            selectors.default = true;
+        } else if let Some(prefix) = host.strip_suffix('*') {
+            selectors.patterns.push(prefix.to_owned());
+        } else if let Ok(xname) = host.parse() {
+            selectors.xnames.push(xname);
+        } else {
+            selectors.names.push(host.clone());
+        }
+    }
+    BootEntry {
+        name: unit.metadata.name.clone(),
+        selectors,
+        arch: Vec::new(),
+        kernel: boot_file(&unit.kernel),
+        initrd: (!unit.initrd.is_empty()).then(|| boot_file(&unit.initrd)),
+        params: unit.params.clone(),
+        loader: None,
+        script: None,
+        priority: unit.priority,
+        cloud_init: unit.cloud_init.clone(),
+        origin: Origin::default(),
+    }
+}
+
+/// `local`, a URL, or a path of the asset folder.
+fn boot_file(text: &str) -> BootFile {
+    match text {
+        "local" => BootFile::Local,
+        _ if text.contains("://") => BootFile::Url(text.to_owned()),
+        _ => BootFile::Asset(text.trim_start_matches('/').to_owned()),
+    }
+}
