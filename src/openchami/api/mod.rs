@@ -35,7 +35,7 @@ impl Ask<'_> {
 
     /// The records.
     pub fn inventory(&self) -> &Inventory {
-        &self.world.live.inventory
+        &self.world.inventory
     }
 
     /// The settings.
