@@ -15,8 +15,14 @@ use crate::openchami::inventory::{Inventory, Live};
 use crate::records::Snapshot;
 
 /// A part of the world: cheap to clone, copied only by who changes a clone.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Part<T>(Arc<T>);
+
+impl<T> Clone for Part<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
 
 impl<T> From<T> for Part<T> {
     fn from(value: T) -> Self {
