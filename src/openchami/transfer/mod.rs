@@ -8,6 +8,7 @@ mod plain;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -133,7 +134,7 @@ fn read(files: &Files) -> Result<Live, Vec<Diagnostic>> {
     let mut gathered = Gathered::default();
     for (name, kind) in [(NODES, FileKind::Nodes), (BOOT, FileKind::Boot)] {
         if let Some(text) = files.get(name) {
-            gathered.add_text(Source::new(Path::new(name), text.clone()), kind);
+            gathered.add_text(Arc::new(Source::new(Path::new(name), text.clone())), kind);
         }
     }
     let loaded = gathered.finish(None, None);
