@@ -61,7 +61,12 @@ pub struct World {
 
 impl World {
     /// A world whose records are those of the files alone.
-    pub fn new(settings: Settings, records: Snapshot, loaders: Loaders, templates: Templates) -> Self {
+    pub fn new(
+        settings: impl Into<Part<Settings>>,
+        records: Snapshot,
+        loaders: impl Into<Part<Loaders>>,
+        templates: impl Into<Part<Templates>>,
+    ) -> Self {
         let Live { records, inventory } = Live::of_files(records);
         let (settings, loaders, templates) = (settings.into(), loaders.into(), templates.into());
         Self { settings, records, inventory, loaders, templates }
