@@ -102,9 +102,4 @@ impl Current {
     pub fn swap(&self, world: World) {
         self.0.store(Arc::new(world));
     }
-
-    /// Puts other records in force, in the surroundings of now.
-    pub fn publish(&self, live: &Live) {
-        self.0.rcu(|world| world.with(live));
-    }
 }

@@ -8,6 +8,7 @@
 pub mod api;
 pub mod endpoint;
 pub mod inventory;
+pub mod start;
 pub mod transfer;
 pub mod xname;
 

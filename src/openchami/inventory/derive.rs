@@ -20,31 +20,24 @@ impl Live {
         live
     }
 
-    /// Takes the records that a store holds under those of the files. What cannot be read is named: (table,
-    /// key).
-    pub fn restore<'s>(
-        &mut self,
-        salt: [u8; 16],
-        stored: impl Iterator<Item = (&'s str, &'s str, &'s [u8])>,
-    ) -> Vec<(String, String)> {
-        self.inventory.salt = salt;
-        let mut bad = Vec::new();
-        for (table, key, value) in stored {
-            if !self.inventory.restore(table, value) {
-                bad.push((table.to_owned(), key.to_owned()));
-            }
-        }
-        self.derive_all();
-        bad
+    /// Lays a record that a store holds under those of the files; after the last one, [`Self::restored`] is to
+    /// be called. False: the value is no such record.
+    pub fn restore(&mut self, table: &str, value: &[u8]) -> bool {
+        self.inventory.restore(table, value)
     }
 
-    /// The same stored records under other files.
-    pub fn refiled(&self, records: Snapshot) -> Self {
-        let mut live = Self::of_files(records);
-        live.inventory.salt = self.inventory.salt;
-        live.inventory.lay_all_stored(&self.inventory);
-        live.derive_all();
-        live
+    /// Ends a restoration; `salt` is what the store makes instance ids from.
+    pub fn restored(&mut self, salt: [u8; 16]) {
+        self.inventory.salt = salt;
+        self.derive_all();
+    }
+
+    /// These files over the stored records of another inventory.
+    pub fn over(mut self, old: &Inventory) -> Self {
+        self.inventory.salt = old.salt;
+        self.inventory.lay_all_stored(old);
+        self.derive_all();
+        self
     }
 
     fn derive_all(&mut self) {
