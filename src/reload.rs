@@ -139,7 +139,7 @@ pub fn reload(flags: &Flags, current: &Current, interfaces: &[Interface], journa
         }
         Ok(Assembled { world, warnings }) => {
             report(journal, &warnings);
-            let (nodes, entries) = (world.records.nodes().len(), world.records.entries().len());
+            let (nodes, entries) = (world.records.node_count(), world.records.entry_count());
             current.swap(world);
             journal.note(Event::Notice(Notice {
                 level: Level::Info,

@@ -241,8 +241,8 @@ impl Gathered {
         cross_checks::run(&checked, together, settings, config, &mut self.findings);
         let Checked { snapshot, bmcs, .. } = checked;
         Loaded {
-            nodes: snapshot.nodes().len(),
-            entries: snapshot.entries().len(),
+            nodes: snapshot.node_count(),
+            entries: snapshot.entry_count(),
             bmcs: bmcs.into_iter().map(|(bmc, ..)| bmc).collect(),
             snapshot: (!self.findings.has_errors()).then_some(snapshot),
             diagnostics: self.findings.into_list(),
