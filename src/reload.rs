@@ -140,7 +140,7 @@ pub async fn reload(flags: &Flags, running: &Running, interfaces: &[Interface], 
         }
         Ok(Assembled { world, warnings }) => {
             report(journal, &warnings);
-            let (nodes, entries) = (world.records.nodes().len(), world.records.entries().len());
+            let (nodes, entries) = (world.records.node_count(), world.records.entry_count());
             // In turn with the writes of the API: what they stored comes under the new files.
             let over_the_store = move |old: &World| world.with(&world.live().over(&old.inventory));
             if let Err(error) = running.writer.replace(over_the_store).await {
