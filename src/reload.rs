@@ -16,8 +16,8 @@ use crate::firmware::Loaders;
 use crate::journal::{Event, Journal, Level, Notice};
 use crate::link::Interface;
 use crate::link::dhcp::in_force;
-use crate::records::{self, load::ServedSubnet};
 use crate::openchami::start::Running;
+use crate::records::{self, load::ServedSubnet};
 use crate::world::World;
 
 /// Editors and copies write in several steps: wait until the files have been quiet this long.

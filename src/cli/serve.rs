@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::file::Flags;
-use crate::config::{FirmwareSource, HttpListen, InterfaceSettings, Mode, Settings};
+use crate::config::{FirmwareSource, HttpListen, InterfaceSettings, Mode, Settings, StateFolder};
 use crate::journal::log::{self, LogFormat};
 use crate::journal::{Event, Journal, Level, Notice};
 use crate::link::dhcp::{self, Listener};
 use crate::link::{Interface, LinkError, Links, Peers};
-use crate::reload::{self, Assembled};
 use crate::openchami::start::Running;
+use crate::reload::{self, Assembled};
 use crate::{firmware, http, openchami, tftp};
 
 /// How long open transfers may go on after a signal.
@@ -56,6 +56,10 @@ pub struct Args {
     /// HTTP listener; may be repeated [default: :8081, on the served interfaces].
     #[arg(long, value_name = "ADDR:PORT")]
     http: Vec<HttpListen>,
+    /// Folder of what outlives bootlace, or `none` [default: $STATE_DIRECTORY; for root /var/lib/bootlace if it
+    /// exists].
+    #[arg(long, value_name = "DIR|none")]
+    state: Option<PathBuf>,
     /// Form of the log on stderr [default: text].
     #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
@@ -84,6 +88,7 @@ impl Args {
                 if path.as_os_str() == "none" { FirmwareSource::None } else { FirmwareSource::Folder(path) }
             }),
             http: some(self.http),
+            state: self.state.map(|path| StateFolder::read(&path, Path::new(""))),
             log_format: self.log_format,
         }
     }
@@ -260,7 +265,8 @@ async fn until_signal(
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    let mut watcher = reload::Watcher::new(&running.current.load().settings, flags.config.as_deref(), journal);
+    let mut watcher =
+        reload::Watcher::new(&running.current.load().settings, flags.config.as_deref(), journal);
     // Said only now: who waits for it may send a signal or change a file at once.
     journal.note(ready);
     loop {
