@@ -8,6 +8,7 @@
 pub mod api;
 pub mod endpoint;
 pub mod inventory;
+pub mod own;
 pub mod start;
 pub mod transfer;
 pub mod xname;
@@ -15,4 +16,4 @@ pub mod xname;
 use api::Route;
 
 /// The routes of every service.
-pub static ROUTES: &[&[Route]] = &[];
+pub static ROUTES: &[&[Route]] = &[own::ROUTES];
