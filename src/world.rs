@@ -11,8 +11,9 @@ use crate::config::Settings;
 use crate::firmware::Loaders;
 use crate::records::Snapshot;
 
-/// Settings, records, loaders and templates of one moment.
-#[derive(Debug)]
+/// Settings, records, loaders and templates of one moment. A clone with other records costs the same however
+/// many records there are.
+#[derive(Clone, Debug)]
 pub struct World {
     /// Settings in force.
     pub settings: Settings,
