@@ -113,7 +113,8 @@ fn ask(state: Option<&Path>, method: Method, target: &str, body: Bytes) -> anyho
 
 /// Opens the store of a folder that no `serve` uses.
 fn open(state: Option<&Path>) -> anyhow::Result<(Store, Live)> {
-    let folder = state.ok_or_else(|| anyhow!("no bootlace is running, and no state folder is named: --state DIR"))?;
+    let folder =
+        state.ok_or_else(|| anyhow!("no bootlace is running, and no state folder is named: --state DIR"))?;
     let store = Store::open(folder)?;
     let mut live = Live::default();
     store.load(|table, _, value| {

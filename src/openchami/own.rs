@@ -3,9 +3,9 @@
 use hyper::{Method, StatusCode};
 use serde_json::json;
 
+use super::api::Ask;
 use super::api::message::Reply;
 use super::api::route::{Access, BULK, Handler, Route, SMALL, Service};
-use super::api::Ask;
 use super::inventory::Draft;
 use super::transfer::{self, Files};
 
@@ -42,7 +42,9 @@ fn import(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
     };
     match transfer::import(&files, draft) {
         Ok(records) => Reply::json(StatusCode::OK, &json!({"records": records})),
-        Err(error @ transfer::ImportError::Record { .. }) => ask.refuse(StatusCode::CONFLICT, &error.to_string()),
+        Err(error @ transfer::ImportError::Record { .. }) => {
+            ask.refuse(StatusCode::CONFLICT, &error.to_string())
+        }
         Err(error) => ask.refuse(StatusCode::BAD_REQUEST, &error.to_string()),
     }
 }

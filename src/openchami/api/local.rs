@@ -12,9 +12,9 @@ use percent_encoding::percent_decode_str;
 use crate::control::server::Handler;
 use crate::http::query;
 
+use super::Api;
 use super::message::{Asker, Reply, Request};
 use super::route::{self, Routed};
-use super::Api;
 
 /// Answers the requests of the control socket.
 #[allow(clippy::disallowed_methods, reason = "the edge: here a request gets its time")]
