@@ -27,6 +27,7 @@ pub mod http;
 pub mod journal;
 pub mod lab;
 pub mod link;
+pub mod openchami;
 pub mod policy;
 pub mod records;
 pub mod reload;
