@@ -8,6 +8,8 @@
 pub mod api;
 pub mod endpoint;
 pub mod inventory;
+#[cfg(test)]
+pub mod testing;
 pub mod xname;
 
 use api::Route;
