@@ -8,8 +8,10 @@
 pub mod api;
 pub mod endpoint;
 pub mod inventory;
+pub mod start;
 #[cfg(test)]
 pub mod testing;
+pub mod transfer;
 pub mod xname;
 
 use api::Route;
