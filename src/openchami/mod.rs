@@ -8,6 +8,7 @@
 pub mod api;
 pub mod endpoint;
 pub mod inventory;
+pub mod smd;
 pub mod start;
 #[cfg(test)]
 pub mod testing;
@@ -17,4 +18,4 @@ pub mod xname;
 use api::Route;
 
 /// The routes of every service.
-pub static ROUTES: &[&[Route]] = &[];
+pub static ROUTES: &[&[Route]] = &[smd::ROUTES];

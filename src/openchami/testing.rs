@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::boot::template::Templates;
 use crate::config::Settings;
 use crate::firmware::Loaders;
-use crate::records;
+use crate::records::{self, Snapshot};
 use crate::world::World;
 
 use super::api::{Ask, Asker, Handler, Reply, Request, Routed, route};
@@ -42,17 +42,11 @@ impl Harness {
     pub fn new() -> Self {
         let settings: Settings =
             crate::config::file::Written::default().with(&crate::config::file::Flags::default());
-        let live = Live::default();
         Self {
-            world: World {
-                settings,
-                live: live.clone(),
-                loaders: Loaders::default(),
-                templates: Templates::default(),
-            },
+            world: World::new(settings, Snapshot::default(), Loaders::default(), Templates::default()),
             now: jiff::Timestamp::from_second(1_770_000_000).unwrap(),
             asker: Asker::unknown(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            files: live,
+            files: Live::default(),
             stored: BTreeMap::new(),
         }
     }
@@ -75,7 +69,7 @@ impl Harness {
 
     /// Asks as a node from now on, from the first recorded address of its cards.
     pub fn from(&mut self, xname: &str) -> &mut Self {
-        let cards = self.world.live.inventory.cards_of(xname);
+        let cards = self.world.inventory.cards_of(xname);
         let address = cards.iter().flat_map(|card| &card.addresses).next();
         self.asker = Asker {
             address: address.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ip| ip.address),
@@ -129,12 +123,12 @@ impl Harness {
         match found.route.handler {
             Handler::Read(handler) => handler(&ask),
             Handler::Write(handler) => {
-                let (mut live, mut changes) = (self.world.live.clone(), Vec::new());
+                let (mut live, mut changes) = (self.world.live(), Vec::new());
                 let mut draft = Draft::new(&mut live, &mut changes);
                 let reply = handler(&ask, &mut draft);
                 if !reply.refuses() {
                     draft.finish();
-                    self.world.live = live;
+                    self.world = self.world.with(&live);
                     for change in changes {
                         let key = (change.table, change.key);
                         match change.value {
@@ -151,10 +145,11 @@ impl Harness {
     /// Reads the files and what was stored again, as the next start would.
     pub fn restart(&mut self) {
         let mut live = self.files.clone();
-        let rows = self.stored.iter().map(|((table, key), value)| (*table, key.as_str(), value.as_slice()));
-        let bad = live.restore([7; 16], rows);
-        assert!(bad.is_empty(), "cannot be read back: {bad:?}");
-        self.world.live = live;
+        for ((table, key), value) in &self.stored {
+            assert!(live.restore(table, value), "cannot be read back: {table} {key}");
+        }
+        live.restored([7; 16]);
+        self.world = self.world.with(&live);
     }
 }
 

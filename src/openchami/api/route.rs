@@ -70,6 +70,8 @@ pub enum Access {
     Admin,
     /// The same, but the setting `public_inventory` opens it to all who reach the admin listener.
     Inventory,
+    /// Everybody who reaches the admin listener, also where tokens are on; not found on the boot-facing one.
+    Public,
     /// Everybody on both listeners: says nothing of any node.
     Open,
     /// The node that asks, on both listeners: it gets its own data and nobody else's.
