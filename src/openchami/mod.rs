@@ -8,6 +8,7 @@
 pub mod api;
 pub mod endpoint;
 pub mod inventory;
+pub mod own;
 pub mod smd;
 pub mod start;
 #[cfg(test)]
@@ -18,4 +19,4 @@ pub mod xname;
 use api::Route;
 
 /// The routes of every service.
-pub static ROUTES: &[&[Route]] = &[smd::ROUTES];
+pub static ROUTES: &[&[Route]] = &[smd::ROUTES, own::ROUTES];
