@@ -33,12 +33,8 @@ async fn answer(api: &Api, request: HttpRequest<Bytes>, now: jiff::Timestamp) ->
     let path = route::normalise(&path);
     let found = match route::route(request.method(), &path) {
         Routed::Found(found) => found,
-        Routed::NotFound => return Reply::text(StatusCode::NOT_FOUND, "404 page not found\n"),
-        Routed::WrongMethod { allow, service } => {
-            return service
-                .refuse(StatusCode::METHOD_NOT_ALLOWED, &format!("allow {allow}"))
-                .with("allow", &allow);
-        }
+        Routed::NotFound => return route::not_found(),
+        Routed::WrongMethod { allow, service } => return route::wrong_method(service, &allow),
     };
     let content_type = request.headers().get(header::CONTENT_TYPE);
     let content_type = content_type.and_then(|kind| kind.to_str().ok()).map(str::to_owned);

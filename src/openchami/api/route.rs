@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use hyper::Method;
+use hyper::{Method, StatusCode};
 
 use super::Ask;
 use super::message::Reply;
@@ -56,7 +56,7 @@ impl Service {
     }
 
     /// A refusal in the form of this service.
-    pub fn refuse(self, status: hyper::StatusCode, detail: &str) -> Reply {
+    pub fn refuse(self, status: StatusCode, detail: &str) -> Reply {
         match self {
             Self::Smd | Self::Bss | Self::Own => Reply::problem(status, detail),
             Self::CloudInit => {
@@ -74,6 +74,8 @@ pub enum Access {
     Admin,
     /// The same, but the setting `public_inventory` opens it to all who reach the admin listener.
     Inventory,
+    /// Everybody who reaches the admin listener, also where tokens are on; not found on the boot-facing one.
+    Public,
     /// Everybody on both listeners: says nothing of any node.
     Open,
     /// The node that asks, on both listeners: it gets its own data and nobody else's.
@@ -137,6 +139,17 @@ pub enum Routed {
     },
     /// To a route.
     Found(Found),
+}
+
+/// What the client is told of a path that leads nowhere.
+pub fn not_found() -> Reply {
+    Reply::text(StatusCode::NOT_FOUND, "404 page not found\n")
+}
+
+/// What the client is told of a path that has other methods.
+pub fn wrong_method(service: Service, allow: &str) -> Reply {
+    let reply = service.refuse(StatusCode::METHOD_NOT_ALLOWED, &format!("allow {allow}"));
+    reply.with("allow", allow)
 }
 
 /// A route with the variables of its path, and the prefix that was used.
