@@ -9,6 +9,8 @@ pub mod api;
 pub mod boot_service;
 pub mod endpoint;
 pub mod inventory;
+pub mod start;
+pub mod transfer;
 pub mod xname;
 
 use api::Route;

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use hyper::StatusCode;
 
 use crate::config::Settings;
-use crate::store::{WriteError, Writer};
+use crate::store::writer::{WriteError, Writer};
+use crate::store::{Change, CommitError};
 use crate::world::{Current, World};
 
-use super::inventory::{Draft, Inventory, Live};
+use super::inventory::{Draft, Inventory};
 pub use message::{Asker, Reply, Request};
 pub use route::{Access, Found, Handler, Route, Routed, Service, route};
 
@@ -35,7 +36,7 @@ impl Ask<'_> {
 
     /// The records.
     pub fn inventory(&self) -> &Inventory {
-        &self.world.live.inventory
+        &self.world.inventory
     }
 
     /// The settings.
@@ -55,16 +56,15 @@ impl Ask<'_> {
 }
 
 /// The services, to be asked by any door. Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Api {
     current: Current,
-    writer: Option<Arc<Writer<Live>>>,
+    writer: Arc<Writer<World>>,
 }
 
 impl Api {
-    /// Answers from `current`; writes go through `writer`. Without one everything can be read and nothing
-    /// written.
-    pub fn new(current: Current, writer: Option<Arc<Writer<Live>>>) -> Self {
+    /// Answers from `current`; writes go through `writer`, which publishes to it.
+    pub fn new(current: Current, writer: Arc<Writer<World>>) -> Self {
         Self { current, writer }
     }
 
@@ -78,24 +78,18 @@ impl Api {
             Handler::Write(handler) => handler,
         };
         let service = found.route.service;
-        let Some(writer) = &self.writer else {
-            let text = "nothing can be written: bootlace runs without a state folder (set `state` or --state)";
-            return service.refuse(StatusCode::SERVICE_UNAVAILABLE, text);
+        let job = move |world: &mut World, changes: &mut Vec<Change>| {
+            let mut live = world.live();
+            let mut draft = Draft::new(&mut live, changes);
+            let reply = handler(&Ask { request: &request, found: &found, world }, &mut draft);
+            if reply.refuses() {
+                return Err(reply);
+            }
+            draft.finish();
+            *world = world.with(&live);
+            Ok(reply)
         };
-        let current = self.current.clone();
-        let outcome = writer
-            .write(move |live, changes| {
-                let world = current.load();
-                let mut draft = Draft::new(live, changes);
-                let reply = handler(&Ask { request: &request, found: &found, world: &world }, &mut draft);
-                if reply.refuses() {
-                    return Err(reply);
-                }
-                draft.finish();
-                Ok(reply)
-            })
-            .await;
-        match outcome {
+        match self.writer.submit(job).await {
             Ok(Ok(reply) | Err(reply)) => reply,
             Err(error) => refused_by_store(service, &error),
         }
@@ -105,7 +99,7 @@ impl Api {
 /// What the client is told when a write could not be made durable.
 fn refused_by_store(service: Service, error: &WriteError) -> Reply {
     let status = match error {
-        WriteError::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
+        WriteError::Commit(CommitError::Full { .. }) => StatusCode::INSUFFICIENT_STORAGE,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
     service.refuse(status, &error.to_string())

@@ -155,7 +155,8 @@ fn router() -> &'static matchit::Router<Place> {
         let mut places: Vec<(String, Place)> = Vec::new();
         for route in all() {
             for prefix in route.service.prefixes() {
-                let glued = GLUED.contains(&route.path) && matches!(route.service, Service::CloudInit | Service::Metadata);
+                let glued = GLUED.contains(&route.path)
+                    && matches!(route.service, Service::CloudInit | Service::Metadata);
                 let plain = glued.then(|| format!("{prefix}{}", &route.path[1..]));
                 for path in std::iter::once(format!("{prefix}{}", route.path)).chain(plain) {
                     match places.iter_mut().find(|(known, _)| *known == path) {
