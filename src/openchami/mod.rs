@@ -7,7 +7,9 @@
 
 pub mod api;
 pub mod boot_service;
+pub mod bss;
 pub mod endpoint;
+pub mod history;
 pub mod inventory;
 pub mod start;
 pub mod transfer;
@@ -16,4 +18,5 @@ pub mod xname;
 use api::Route;
 
 /// The routes of every service.
-pub static ROUTES: &[&[Route]] = &[];
+pub static ROUTES: &[&[Route]] =
+    &[bss::ROUTES, boot_service::ROUTES, boot_service::CONFIGURATIONS, boot_service::NODES, boot_service::BMCS];

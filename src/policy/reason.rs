@@ -36,6 +36,7 @@ reasons! {
     ProxyRequest, "proxy-request", "a REQUEST on port 67 belongs to the DHCP server";
     OtherServerChosen, "other-server-chosen", "the client took another server's offer";
     NetbootOff, "netboot-off", "the record says netboot: false";
+    NodeDisabled, "node-disabled", "the node is disabled (Enabled is false in SMD)";
     NoBootEntry, "no-boot-entry", "no boot entry matches this node";
     NoLoader, "no-loader", "no loader for this architecture is served";
     NoArchitecture, "no-architecture", "the client names no architecture";

@@ -10,10 +10,12 @@ use std::sync::Arc;
 use hyper::StatusCode;
 
 use crate::config::Settings;
+use crate::records::Snapshot;
 use crate::store::writer::{WriteError, Writer};
 use crate::store::{Change, CommitError};
 use crate::world::{Current, World};
 
+use super::history::History;
 use super::inventory::{Draft, Inventory};
 pub use message::{Asker, Reply, Request};
 pub use route::{Access, Found, Handler, Route, Routed, Service, route};
@@ -26,6 +28,8 @@ pub struct Ask<'a> {
     pub found: &'a Found,
     /// Settings, loaders, templates and records of now. A handler that writes reads records from its draft.
     pub world: &'a World,
+    /// Which node was served what when.
+    pub history: &'a History,
 }
 
 impl Ask<'_> {
@@ -37,6 +41,11 @@ impl Ask<'_> {
     /// The records.
     pub fn inventory(&self) -> &Inventory {
         &self.world.inventory
+    }
+
+    /// Nodes and boot entries as the boot side answers from them.
+    pub fn records(&self) -> &Snapshot {
+        &self.world.records
     }
 
     /// The settings.
@@ -73,26 +82,43 @@ impl Api {
         let handler = match found.route.handler {
             Handler::Read(handler) => {
                 let world = self.current.load();
-                return handler(&Ask { request: &request, found: &found, world: &world });
+                let history = self.current.history();
+                return handler(&Ask { request: &request, found: &found, world: &world, history });
             }
             Handler::Write(handler) => handler,
         };
         let service = found.route.service;
-        let job = move |world: &mut World, changes: &mut Vec<Change>| {
-            let mut live = world.live();
-            let mut draft = Draft::new(&mut live, changes);
-            let reply = handler(&Ask { request: &request, found: &found, world }, &mut draft);
-            if reply.refuses() {
-                return Err(reply);
-            }
-            draft.finish();
-            *world = world.with(&live);
-            Ok(reply)
-        };
-        match self.writer.submit(job).await {
+        let history = Arc::clone(self.current.history());
+        let answered = self.change(move |world, draft| {
+            let ask = Ask { request: &request, found: &found, world, history: &history };
+            let reply = handler(&ask, draft);
+            if reply.refuses() { Err(reply) } else { Ok(reply) }
+        });
+        match answered.await {
             Ok(Ok(reply) | Err(reply)) => reply,
             Err(error) => refused_by_store(service, &error),
         }
+    }
+
+    /// Runs a change of the records. What it wrote is stored and in force when this returns, or undone if it gave
+    /// an error.
+    pub async fn change<T, E>(
+        &self,
+        change: impl FnOnce(&World, &mut Draft<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<Result<T, E>, WriteError>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let job = move |world: &mut World, changes: &mut Vec<Change>| {
+            let mut live = world.live();
+            let mut draft = Draft::new(&mut live, changes);
+            let done = change(world, &mut draft)?;
+            draft.finish();
+            *world = world.with(&live);
+            Ok(done)
+        };
+        self.writer.submit(job).await
     }
 }
 

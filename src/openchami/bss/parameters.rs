@@ -144,7 +144,7 @@ fn json(value: &impl Serialize) -> Reply {
 
 /// `POST`: parameters for identifiers that have none; those that have some keep them.
 pub fn post(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
-    let posted = || -> Result<(), Refused> {
+    let mut posted = || -> Result<(), Refused> {
         let said = Said::read(&ask.request.body)?;
         let identifiers = said.node_identifiers()?;
         if said.kernel.is_empty() {
@@ -165,7 +165,7 @@ pub fn post(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
 
 /// `PUT`: what is given replaces what is there, what is blank stays; unknown identifiers are added.
 pub fn put(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
-    let put = || -> Result<(), Refused> {
+    let mut put = || -> Result<(), Refused> {
         let said = Said::read(&ask.request.body)?;
         let identifiers = said.identifiers()?;
         if said.is_blank() {
@@ -186,7 +186,7 @@ pub fn put(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
 
 /// `PATCH`: as PUT, for identifiers that have parameters already.
 pub fn patch(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
-    let patched = || -> Result<(), Refused> {
+    let mut patched = || -> Result<(), Refused> {
         let said = Said::read(&ask.request.body)?;
         let identifiers = said.identifiers()?;
         let not_found = |detail: String| Refused { status: StatusCode::NOT_FOUND, detail };
@@ -213,7 +213,7 @@ pub fn patch(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
 
 /// `DELETE`: takes identifiers out; what else the body says does not matter.
 pub fn delete(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
-    let deleted = || -> Result<(), Refused> {
+    let mut deleted = || -> Result<(), Refused> {
         let said = Said::read(&ask.request.body)?;
         let mut identifiers = said.identifiers()?;
         identifiers.retain(|identifier| !identifier.units(draft.inventory()).is_empty());
