@@ -6,11 +6,20 @@
 //! - one folder a service: its routes, and its view of the records.
 
 pub mod api;
+pub mod cloud_init;
 pub mod endpoint;
 pub mod inventory;
+pub mod metadata_service;
 pub mod xname;
 
 use api::Route;
 
 /// The routes of every service.
-pub static ROUTES: &[&[Route]] = &[];
+pub static ROUTES: &[&[Route]] = &[
+    cloud_init::ROUTES,
+    metadata_service::ROUTES,
+    metadata_service::CLUSTER_DEFAULTS,
+    metadata_service::GROUPS,
+    metadata_service::INSTANCE_INFOS,
+    metadata_service::WIREGUARD_PEERS,
+];

@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::store::{WriteError, Writer};
 use crate::world::{Current, World};
 
-use super::inventory::{Draft, Inventory, Live};
+use super::inventory::{Draft, Inventory, Live, Owned, Runtime};
 pub use message::{Asker, Reply, Request};
 pub use route::{Access, Found, Handler, Route, Routed, Service, route};
 
@@ -45,13 +45,18 @@ impl Ask<'_> {
 
     /// Now, as the services write it: RFC 3339 with microseconds.
     pub fn time(&self) -> String {
-        self.request.now.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+        rfc3339(self.request.now)
     }
 
     /// A refusal in the form of the route's service.
     pub fn refuse(&self, status: StatusCode, detail: &str) -> Reply {
         self.found.route.service.refuse(status, detail)
     }
+}
+
+/// A time as the services write it: RFC 3339 with microseconds, so that texts are in the order of times.
+pub fn rfc3339(time: jiff::Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }
 
 /// The services, to be asked by any door. Cheap to clone.
@@ -75,6 +80,7 @@ impl Api {
                 let world = self.current.load();
                 return handler(&Ask { request: &request, found: &found, world: &world });
             }
+            Handler::Keep(due, read) => return self.keep(due, read, found, request).await,
             Handler::Write(handler) => handler,
         };
         let service = found.route.service;
@@ -98,6 +104,39 @@ impl Api {
         match outcome {
             Ok(Ok(reply) | Err(reply)) => reply,
             Err(error) => refused_by_store(service, &error),
+        }
+    }
+}
+
+/// What has to be stored before a reply is given for the first time.
+type Due = fn(&Ask<'_>, &Inventory) -> Option<Runtime>;
+
+impl Api {
+    /// Stores what is due, as far as that can be, and reads.
+    async fn keep(&self, due: Due, read: fn(&Ask<'_>) -> Reply, found: Found, request: Request) -> Reply {
+        let world = self.current.load();
+        let ask = Ask { request: &request, found: &found, world: &world };
+        let Some(writer) = self.writer.as_ref().filter(|_| due(&ask, ask.inventory()).is_some()) else {
+            return read(&ask);
+        };
+        let (in_found, in_request) = (found.clone(), request.clone());
+        let kept = writer
+            .write(move |live, changes| {
+                let mut draft = Draft::new(live, changes);
+                let ask = Ask { request: &in_request, found: &in_found, world: &world };
+                // Another request may have stored it meanwhile.
+                if let Some(record) = due(&ask, draft.inventory()) {
+                    draft.put(record)?;
+                    draft.finish();
+                }
+                Ok::<(), Owned>(())
+            })
+            .await;
+        let world = self.current.load();
+        let reply = read(&Ask { request: &request, found: &found, world: &world });
+        match kept {
+            Err(error) => Reply { detail: Some(format!("what was told is not stored: {error}")), ..reply },
+            Ok(_) => reply,
         }
     }
 }
