@@ -18,8 +18,8 @@ use crate::journal::{Event, Journal, Level, Notice};
 use crate::link::dhcp::{self, Listener};
 use crate::link::{Interface, LinkError, Links, Peers};
 use crate::reload::{self, Assembled};
-use crate::world::Current;
-use crate::{firmware, http, tftp};
+use crate::openchami::start::Running;
+use crate::{firmware, http, openchami, tftp};
 
 /// How long open transfers may go on after a signal.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -181,7 +181,8 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
     };
 
     let ready = ready(&world, &interfaces, &transports, &addresses);
-    let current = Current::new(world);
+    let running = openchami::start::start(world, journal)?;
+    let current = running.current.clone();
     let peers = Peers::on(links.clone());
     let (stop, stopped) = watch::channel(false);
     let (failed, mut failures) = mpsc::channel::<anyhow::Error>(4);
@@ -222,7 +223,7 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
 
     let ended = for_http.block_on(async {
         let result = tokio::select! {
-            result = until_signal(ready, flags, &current, &links, journal) => result,
+            result = until_signal(ready, flags, &running, &links, journal) => result,
             failure = failures.recv() => Err(failure.unwrap_or_else(|| anyhow!("a server thread ended"))),
         };
         // Nobody listens for `stop` any more only when everything has ended already.
@@ -235,6 +236,7 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         // A panic was printed by its own thread; the process ends either way.
         let _ = thread.join();
     }
+    running.writer.close();
     ended?;
     journal.say(Level::Info, "stopped", "stopped");
     Ok(ExitCode::SUCCESS)
@@ -251,14 +253,14 @@ fn report_end(ended: anyhow::Result<()>, failed: &mpsc::Sender<anyhow::Error>) {
 async fn until_signal(
     ready: Event,
     flags: &Flags,
-    current: &Current,
+    running: &Running,
     links: &Links,
     journal: &Journal,
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    let mut watcher = reload::Watcher::new(&current.load().settings, flags.config.as_deref(), journal);
+    let mut watcher = reload::Watcher::new(&running.current.load().settings, flags.config.as_deref(), journal);
     // Said only now: who waits for it may send a signal or change a file at once.
     journal.note(ready);
     loop {
@@ -268,8 +270,8 @@ async fn until_signal(
             _ = hang_up.recv() => {}
             () = watcher.changed() => {}
         }
-        reload::reload(flags, current, &links.interfaces(), journal);
-        watcher.follow(&current.load().settings, flags.config.as_deref());
+        reload::reload(flags, running, &links.interfaces(), journal).await;
+        watcher.follow(&running.current.load().settings, flags.config.as_deref());
     }
 }
 
@@ -349,8 +351,8 @@ fn ready(
         ("interface", join(interfaces.iter().map(|interface| interface.name.to_string()).collect()).into()),
         ("mode", join(modes.into_iter().map(str::to_owned).collect()).into()),
         ("http", join(http.iter().map(ToString::to_string).collect()).into()),
-        ("nodes", world.records.nodes().len().into()),
-        ("entries", world.records.entries().len().into()),
+        ("nodes", world.records.node_count().into()),
+        ("entries", world.records.entry_count().into()),
         ("transport", join(transports.iter().map(|transport| (*transport).to_owned()).collect()).into()),
     ];
     Event::Notice(Notice { level: Level::Info, name: "ready", text: String::new(), fields })

@@ -10,6 +10,8 @@ pub mod cloud_init;
 pub mod endpoint;
 pub mod inventory;
 pub mod metadata_service;
+pub mod start;
+pub mod transfer;
 pub mod xname;
 
 use api::Route;

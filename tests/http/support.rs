@@ -83,8 +83,8 @@ impl Server {
         let mut world = World {
             settings: old.settings.clone(),
             records: Snapshot::new(
-                old.records.nodes().iter().map(|node| (**node).clone()).collect(),
-                old.records.entries().iter().map(|entry| (**entry).clone()).collect(),
+                old.records.nodes().map(|node| (**node).clone()).collect(),
+                old.records.entries().map(|entry| (**entry).clone()).collect(),
             ),
             loaders: old.loaders.clone(),
             templates: Templates::load(old.settings.templates.as_deref()).unwrap(),

@@ -32,8 +32,9 @@ pub struct Request {
 
 impl Request {
     /// First value of a query parameter, its name compared without case.
-    pub fn parameter(&self, name: &str) -> Option<&str> {
-        self.parameters(name).next()
+    pub fn parameter<'r>(&'r self, name: &str) -> Option<&'r str> {
+        let named = self.query.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.as_str())
     }
 
     /// All values of a query parameter, its name compared without case.

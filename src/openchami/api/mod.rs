@@ -10,10 +10,11 @@ use std::sync::Arc;
 use hyper::StatusCode;
 
 use crate::config::Settings;
-use crate::store::{WriteError, Writer};
+use crate::store::writer::{WriteError, Writer};
+use crate::store::{Change, CommitError};
 use crate::world::{Current, World};
 
-use super::inventory::{Draft, Inventory, Live, Owned, Runtime};
+use super::inventory::{Draft, Inventory, Owned, Runtime};
 pub use message::{Asker, Reply, Request};
 pub use route::{Access, Found, Handler, Route, Routed, Service, route};
 
@@ -35,7 +36,7 @@ impl Ask<'_> {
 
     /// The records.
     pub fn inventory(&self) -> &Inventory {
-        &self.world.live.inventory
+        &self.world.inventory
     }
 
     /// The settings.
@@ -60,16 +61,15 @@ pub fn rfc3339(time: jiff::Timestamp) -> String {
 }
 
 /// The services, to be asked by any door. Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Api {
     current: Current,
-    writer: Option<Arc<Writer<Live>>>,
+    writer: Arc<Writer<World>>,
 }
 
 impl Api {
-    /// Answers from `current`; writes go through `writer`. Without one everything can be read and nothing
-    /// written.
-    pub fn new(current: Current, writer: Option<Arc<Writer<Live>>>) -> Self {
+    /// Answers from `current`; writes go through `writer`, which publishes to it.
+    pub fn new(current: Current, writer: Arc<Writer<World>>) -> Self {
         Self { current, writer }
     }
 
@@ -84,24 +84,18 @@ impl Api {
             Handler::Write(handler) => handler,
         };
         let service = found.route.service;
-        let Some(writer) = &self.writer else {
-            let text = "nothing can be written: bootlace runs without a state folder (set `state` or --state)";
-            return service.refuse(StatusCode::SERVICE_UNAVAILABLE, text);
+        let job = move |world: &mut World, changes: &mut Vec<Change>| {
+            let mut live = world.live();
+            let mut draft = Draft::new(&mut live, changes);
+            let reply = handler(&Ask { request: &request, found: &found, world }, &mut draft);
+            if reply.refuses() {
+                return Err(reply);
+            }
+            draft.finish();
+            *world = world.with(&live);
+            Ok(reply)
         };
-        let current = self.current.clone();
-        let outcome = writer
-            .write(move |live, changes| {
-                let world = current.load();
-                let mut draft = Draft::new(live, changes);
-                let reply = handler(&Ask { request: &request, found: &found, world: &world }, &mut draft);
-                if reply.refuses() {
-                    return Err(reply);
-                }
-                draft.finish();
-                Ok(reply)
-            })
-            .await;
-        match outcome {
+        match self.writer.submit(job).await {
             Ok(Ok(reply) | Err(reply)) => reply,
             Err(error) => refused_by_store(service, &error),
         }
@@ -116,22 +110,22 @@ impl Api {
     async fn keep(&self, due: Due, read: fn(&Ask<'_>) -> Reply, found: Found, request: Request) -> Reply {
         let world = self.current.load();
         let ask = Ask { request: &request, found: &found, world: &world };
-        let Some(writer) = self.writer.as_ref().filter(|_| due(&ask, ask.inventory()).is_some()) else {
+        if due(&ask, ask.inventory()).is_none() {
             return read(&ask);
+        }
+        let (found_there, request_there) = (found.clone(), request.clone());
+        let job = move |world: &mut World, changes: &mut Vec<Change>| {
+            let ask = Ask { request: &request_there, found: &found_there, world };
+            // Another request may have stored it meanwhile.
+            let Some(record) = due(&ask, ask.inventory()) else { return Ok(()) };
+            let mut live = world.live();
+            let mut draft = Draft::new(&mut live, changes);
+            draft.put(record)?;
+            draft.finish();
+            *world = world.with(&live);
+            Ok::<(), Owned>(())
         };
-        let (in_found, in_request) = (found.clone(), request.clone());
-        let kept = writer
-            .write(move |live, changes| {
-                let mut draft = Draft::new(live, changes);
-                let ask = Ask { request: &in_request, found: &in_found, world: &world };
-                // Another request may have stored it meanwhile.
-                if let Some(record) = due(&ask, draft.inventory()) {
-                    draft.put(record)?;
-                    draft.finish();
-                }
-                Ok::<(), Owned>(())
-            })
-            .await;
+        let kept = self.writer.submit(job).await;
         let world = self.current.load();
         let reply = read(&Ask { request: &request, found: &found, world: &world });
         match kept {
@@ -144,7 +138,7 @@ impl Api {
 /// What the client is told when a write could not be made durable.
 fn refused_by_store(service: Service, error: &WriteError) -> Reply {
     let status = match error {
-        WriteError::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
+        WriteError::Commit(CommitError::Full { .. }) => StatusCode::INSUFFICIENT_STORAGE,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
     service.refuse(status, &error.to_string())

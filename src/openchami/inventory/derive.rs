@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use crate::records::{
-    Bmc, BmcKey, BootEntry, BootFile, EntryKey, Mac, Nic, Node, NodeKey, Origin, Selectors, Snapshot, Xname,
+    Bmc, BmcKey, BmcXname, BootEntry, BootFile, EntryKey, Mac, Nic, Node, NodeKey, Origin, Selectors, Snapshot,
+    Xname,
 };
 
 use super::draft::{Live, Touch};
 use super::files::{self, FileNodes};
-use super::{BootUnit, EthernetInterface, Inventory, Record};
+use super::{BootUnit, Inventory, Record};
 
 impl Live {
     /// The records of the files alone: what holds before a store was read.
@@ -19,31 +20,24 @@ impl Live {
         live
     }
 
-    /// Takes the records that a store holds under those of the files. What cannot be read is named: (table,
-    /// key).
-    pub fn restore<'s>(
-        &mut self,
-        salt: [u8; 16],
-        stored: impl Iterator<Item = (&'s str, &'s str, &'s [u8])>,
-    ) -> Vec<(String, String)> {
-        self.inventory.salt = salt;
-        let mut bad = Vec::new();
-        for (table, key, value) in stored {
-            if !self.inventory.restore(table, value) {
-                bad.push((table.to_owned(), key.to_owned()));
-            }
-        }
-        self.derive_all();
-        bad
+    /// Lays a record that a store holds under those of the files; after the last one, [`Self::restored`] is to
+    /// be called. False: the value is no such record.
+    pub fn restore(&mut self, table: &str, value: &[u8]) -> bool {
+        self.inventory.restore(table, value)
     }
 
-    /// The same stored records under other files.
-    pub fn refiled(&self, records: Snapshot) -> Self {
-        let mut live = Self::of_files(records);
-        live.inventory.salt = self.inventory.salt;
-        live.inventory.lay_all_stored(&self.inventory);
-        live.derive_all();
-        live
+    /// Ends a restoration; `salt` is what the store makes instance ids from.
+    pub fn restored(&mut self, salt: [u8; 16]) {
+        self.inventory.salt = salt;
+        self.derive_all();
+    }
+
+    /// These files over the stored records of another inventory.
+    pub fn over(mut self, old: &Inventory) -> Self {
+        self.inventory.salt = old.salt;
+        self.inventory.lay_all_stored(old);
+        self.derive_all();
+        self
     }
 
     fn derive_all(&mut self) {
@@ -62,13 +56,13 @@ impl Live {
     pub(super) fn derive(&mut self, touch: &Touch) {
         match touch {
             Touch::Node(id) => self.derive_node(id),
-            Touch::Card(id) => self.derive_card(id),
+            Touch::Bmc(id) => self.derive_bmc(id),
             Touch::Unit(uid) => {
                 let key = EntryKey::Stored(uid.clone());
                 let stated = self.inventory.boot_units.filed(uid).is_some();
                 match self.inventory.boot_units.get(uid).filter(|_| !stated) {
                     Some(unit) => self.records.put_entry(key, entry(&unit)),
-                    None => self.records.remove_entry(&key),
+                    None => drop(self.records.remove_entry(&key)),
                 }
             }
         }
@@ -82,19 +76,19 @@ impl Live {
         };
         match node(&self.inventory, id, xname, stated) {
             Some(node) => self.records.put_node(key, node),
-            None => self.records.remove_node(&key),
+            None => drop(self.records.remove_node(&key)),
         }
     }
 
-    /// A card of something that is no node: a BMC that may be given its address.
-    fn derive_card(&mut self, id: &str) {
-        let Ok(mac) = id.parse::<Mac>() else { return };
-        let key = BmcKey::Stored(mac);
-        let card = self.inventory.ethernet_interfaces.get(id);
-        let filed = self.inventory.ethernet_interfaces.filed(id).is_some();
-        match card.filter(|_| !filed).and_then(|card| bmc(&card, mac)) {
+    /// Something that is no node and has cards: a BMC that may be given its address.
+    fn derive_bmc(&mut self, id: &str) {
+        let Ok(xname) = id.parse::<BmcXname>() else { return };
+        let filed = self.inventory.redfish_endpoints.filed(id).is_some();
+        let bmc = bmc(&self.inventory, id, &xname).filter(|_| !filed);
+        let key = BmcKey::Stored(xname);
+        match bmc {
             Some(bmc) => self.records.put_bmc(key, bmc),
-            None => self.records.remove_bmc(&key),
+            None => drop(self.records.remove_bmc(&key)),
         }
     }
 }
@@ -128,14 +122,12 @@ fn node(inventory: &Inventory, id: &str, xname: Xname, stated: Option<&Node>) ->
     Some(node)
 }
 
-fn bmc(card: &EthernetInterface, mac: Mac) -> Option<Bmc> {
-    let owner: crate::openchami::xname::Location = card.component_id.parse().ok()?;
-    if owner.is_node() {
-        return None;
-    }
+fn bmc(inventory: &Inventory, id: &str, xname: &BmcXname) -> Option<Bmc> {
+    let cards = inventory.cards_of(id);
+    let card = cards.iter().find(|card| !card.addresses.is_empty()).or(cards.first())?;
     Some(Bmc {
-        xname: owner.as_str().parse().ok(),
-        mac: Some(mac),
+        xname: Some(xname.clone()),
+        mac: card.mac.parse().ok(),
         ip: card.addresses.first().map(|ip| ip.address),
         ..Bmc::default()
     })

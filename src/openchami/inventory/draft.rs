@@ -21,8 +21,8 @@ pub struct Live {
 pub enum Touch {
     /// The node at a location.
     Node(String),
-    /// A network card, by its interface's id: it may be a BMC's.
-    Card(String),
+    /// The BMC at a location.
+    Bmc(String),
     /// A boot unit, by uid.
     Unit(String),
 }

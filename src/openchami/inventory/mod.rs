@@ -10,6 +10,7 @@ mod files;
 mod record;
 mod tables;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imbl::OrdSet;
@@ -136,6 +137,29 @@ macro_rules! tables {
                 }
             }
 
+            /// Every stored record as JSON, by table and key.
+            pub fn stored_json(&self) -> RecordsJson {
+                let mut all = RecordsJson::new();
+                $(for record in self.$field.stored() {
+                    // A record of ours always has a JSON form.
+                    if let Ok(value) = serde_json::to_value(&**record) {
+                        all.entry($record::TABLE).or_default().insert(record.key().into_owned(), value);
+                    }
+                })*
+                all
+            }
+
+            /// Every record that a file states as JSON, by table and key.
+            pub fn filed_json(&self) -> RecordsJson {
+                let mut all = RecordsJson::new();
+                $(for filed in self.$field.filed_records() {
+                    if let Ok(value) = serde_json::to_value(&filed.record) {
+                        all.entry($record::TABLE).or_default().insert(filed.record.key().into_owned(), value);
+                    }
+                })*
+                all
+            }
+
             /// Takes over the stored layer of another inventory.
             fn lay_all_stored(&mut self, old: &Inventory) {
                 $(for record in old.$field.stored() {
@@ -143,8 +167,39 @@ macro_rules! tables {
                 })*
             }
         }
+
+        impl Draft<'_> {
+            /// Stores a record that is given as JSON, as [`Inventory::stored_json`] gives it.
+            pub fn put_json(&mut self, table: &str, value: serde_json::Value) -> Result<(), PutJson> {
+                match table {
+                    $($record::TABLE => {
+                        let record: $record = serde_json::from_value(value)
+                            .map_err(|error| PutJson::NoRecord($record::WHAT, error.to_string()))?;
+                        Ok(self.put(record)?)
+                    })*
+                    other => Err(PutJson::NoTable(other.to_owned())),
+                }
+            }
+        }
     };
 }
+
+/// Why JSON could not be stored as a record.
+#[derive(Debug, thiserror::Error)]
+pub enum PutJson {
+    /// The table is not one of ours.
+    #[error("there is no table '{0}'")]
+    NoTable(String),
+    /// The value is no record of the table.
+    #[error("this is no {0}: {1}")]
+    NoRecord(&'static str, String),
+    /// A file says otherwise.
+    #[error(transparent)]
+    Owned(#[from] Owned),
+}
+
+/// Records as JSON, by table and key.
+pub type RecordsJson = BTreeMap<&'static str, BTreeMap<String, serde_json::Value>>;
 
 tables! {
     Component components,

@@ -173,6 +173,11 @@ impl<R: Record> Table<R> {
         self.stored.values()
     }
 
+    /// The records of the files.
+    pub fn filed_records(&self) -> impl Iterator<Item = &Arc<Filed<R>>> {
+        self.files.values()
+    }
+
     /// Checks that storing `record` changes nothing that a file states.
     pub(super) fn check_put(&self, record: &R) -> Result<(), Owned> {
         self.files.get(&*record.key()).map_or(Ok(()), |file| file.check(record))

@@ -277,7 +277,7 @@ impl Record for EthernetInterface {
     }
 
     fn touches(&self) -> Vec<Touch> {
-        vec![Touch::Node(self.component_id.clone()), Touch::Card(self.id.clone())]
+        vec![Touch::Node(self.component_id.clone()), Touch::Bmc(self.component_id.clone())]
     }
 }
 
