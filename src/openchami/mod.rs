@@ -6,6 +6,7 @@
 //! - one folder a service: its routes, and its view of the records.
 
 pub mod api;
+pub mod boot_service;
 pub mod cloud_init;
 pub mod endpoint;
 pub mod inventory;

@@ -129,8 +129,9 @@ impl Api {
         let world = self.current.load();
         let reply = read(&Ask { request: &request, found: &found, world: &world });
         match kept {
+            // Said at the start already.
+            Ok(_) | Err(WriteError::NoStore) => reply,
             Err(error) => Reply { detail: Some(format!("what was told is not stored: {error}")), ..reply },
-            Ok(_) => reply,
         }
     }
 }
