@@ -17,8 +17,8 @@ use crate::journal::log::{self, LogFormat};
 use crate::journal::{Event, Journal, Level, Notice};
 use crate::link::dhcp::{self, Listener};
 use crate::link::{Interface, LinkError, Links, Peers};
-use crate::reload::{self, Assembled};
 use crate::openchami::start::Running;
+use crate::reload::{self, Assembled};
 use crate::{firmware, http, openchami, tftp};
 
 /// How long open transfers may go on after a signal.
@@ -50,6 +50,9 @@ pub struct Args {
     /// Folder with script templates that replace the built-in ones.
     #[arg(long, value_name = "DIR")]
     templates: Option<PathBuf>,
+    /// Folder with cloud-init's defaults.yaml, groups.yaml and nodes.yaml, as `ochami cloud-init` takes them.
+    #[arg(long, value_name = "DIR")]
+    cloud_init: Option<PathBuf>,
     /// Folder with loaders, or `none` [default: where `bootlace firmware fetch` puts them].
     #[arg(long, value_name = "DIR|none")]
     firmware: Option<PathBuf>,
@@ -80,6 +83,7 @@ impl Args {
             boot: some(self.boot),
             assets: self.assets,
             templates: self.templates,
+            cloud_init: self.cloud_init,
             firmware: self.firmware.map(|path| {
                 if path.as_os_str() == "none" { FirmwareSource::None } else { FirmwareSource::Folder(path) }
             }),
@@ -260,7 +264,8 @@ async fn until_signal(
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    let mut watcher = reload::Watcher::new(&running.current.load().settings, flags.config.as_deref(), journal);
+    let mut watcher =
+        reload::Watcher::new(&running.current.load().settings, flags.config.as_deref(), journal);
     // Said only now: who waits for it may send a signal or change a file at once.
     journal.note(ready);
     loop {

@@ -39,10 +39,13 @@ impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown => f.write_str("the address is no node's"),
-            Self::Stranger(mac, by) => write!(f, "the address is {mac}'s ({}), which is no node's card", by.name()),
+            Self::Stranger(mac, by) => {
+                write!(f, "the address is {mac}'s ({}), which is no node's card", by.name())
+            }
             Self::Shared(names) => write!(f, "the address is on record for {}", names.join(" and ")),
             Self::Contradiction(named) => {
-                let parts: Vec<String> = named.iter().map(|(by, node)| format!("{node} ({})", by.name())).collect();
+                let parts: Vec<String> =
+                    named.iter().map(|(by, node)| format!("{node} ({})", by.name())).collect();
                 write!(f, "the address is {}", parts.join(" and "))
             }
         }
@@ -50,7 +53,11 @@ impl fmt::Display for Doubt {
 }
 
 /// The one node that `address` can be, and the card that says so.
-pub fn node_at(records: &Snapshot, address: IpAddr, evidence: Evidence) -> Result<(Arc<Node>, Option<Mac>), Doubt> {
+pub fn node_at(
+    records: &Snapshot,
+    address: IpAddr,
+    evidence: Evidence,
+) -> Result<(Arc<Node>, Option<Mac>), Doubt> {
     let recorded: Vec<&Arc<Node>> = records.nodes_at(address).collect();
     if records.owners_of_ip(address) > 1 {
         let mut names: Vec<String> = recorded.iter().map(|node| node.label()).collect();
@@ -141,7 +148,8 @@ mod tests {
 
     #[test]
     fn sources_that_name_two_nodes_name_nobody() {
-        for (address, neighbour, learned) in [(2, Some(1), None), (77, Some(1), Some(2)), (2, None, Some(1))] {
+        for (address, neighbour, learned) in [(2, Some(1), None), (77, Some(1), Some(2)), (2, None, Some(1))]
+        {
             assert!(matches!(who(address, neighbour, learned), Err(Doubt::Contradiction(_))), "{address}");
         }
     }

@@ -164,7 +164,8 @@ fn router() -> &'static matchit::Router<Place> {
         let mut places: Vec<(String, Place)> = Vec::new();
         for route in all() {
             for prefix in route.service.prefixes() {
-                let glued = GLUED.contains(&route.path) && matches!(route.service, Service::CloudInit | Service::Metadata);
+                let glued = GLUED.contains(&route.path)
+                    && matches!(route.service, Service::CloudInit | Service::Metadata);
                 let root = AT_ROOT.contains(&route.path) && route.service == Service::CloudInit;
                 let bare = (root && *prefix == route.service.prefixes()[0]).then(|| route.path.to_owned());
                 let plain = glued.then(|| format!("{prefix}{}", &route.path[1..]));

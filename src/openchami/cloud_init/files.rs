@@ -182,7 +182,12 @@ fn keys(table: &mut Table<'_, '_>, stated: &mut Stated) -> Vec<String> {
     keys
 }
 
-fn base_url(table: &mut Table<'_, '_>, key: &'static str, field: &'static str, stated: &mut Stated) -> String {
+fn base_url(
+    table: &mut Table<'_, '_>,
+    key: &'static str,
+    field: &'static str,
+    stated: &mut Stated,
+) -> String {
     let Some(text) = table.text(key) else { return String::new() };
     if let Err(problem) = words::base_url(key, text.value) {
         table.error(Code::WrongValue, text.span, key, problem);
@@ -192,7 +197,12 @@ fn base_url(table: &mut Table<'_, '_>, key: &'static str, field: &'static str, s
     text.value.trim_end_matches('/').to_owned()
 }
 
-fn free(table: &mut Table<'_, '_>, key: &'static str, field: &'static str, stated: &mut Stated) -> Map<String, Json> {
+fn free(
+    table: &mut Table<'_, '_>,
+    key: &'static str,
+    field: &'static str,
+    stated: &mut Stated,
+) -> Map<String, Json> {
     let Some(value) = table.value(key) else { return Map::new() };
     match value.to_json() {
         Json::Object(members) => {
@@ -289,7 +299,12 @@ fn file(table: &mut Table<'_, '_>, stated: &mut Stated) -> Option<CloudGroup> {
 }
 
 /// A text that may have lines.
-fn long_text(table: &mut Table<'_, '_>, key: &'static str, field: &'static str, stated: &mut Stated) -> String {
+fn long_text(
+    table: &mut Table<'_, '_>,
+    key: &'static str,
+    field: &'static str,
+    stated: &mut Stated,
+) -> String {
     let Some(value) = table.value(key) else { return String::new() };
     let Kind::Scalar { text, .. } = &value.kind else {
         let message = format!("{key} needs text, this is {}", value.kind_name());
@@ -388,7 +403,10 @@ mod tests {
             let problems = read(name, text).1;
             problems.into_iter().map(|problem| (problem.code, problem.line)).collect()
         };
-        assert_eq!(of(DEFAULTS, "base-url: ftp://h\nnid-length: 11\n"), [(Code::WrongValue, 1), (Code::WrongValue, 2)]);
+        assert_eq!(
+            of(DEFAULTS, "base-url: ftp://h\nnid-length: 11\n"),
+            [(Code::WrongValue, 1), (Code::WrongValue, 2)]
+        );
         assert_eq!(of(DEFAULTS, "base_url: http://h\n"), [(Code::UnknownKey, 1)]);
         assert_eq!(of(GROUPS, "- description: x\n"), [(Code::MissingKey, 1)]);
         assert_eq!(of(GROUPS, "- name: a\n- name: a\n"), [(Code::DuplicateName, 2)]);

@@ -7,7 +7,10 @@ pub fn check(body: &[u8]) -> Result<(), String> {
         let digits = rest.get(at + 1..at + 3).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
         if digits.is_none() {
             let shown = String::from_utf8_lossy(&rest[at..rest.len().min(at + 3)]).into_owned();
-            return Err(format!("the form is not encoded as a form is: {}", crate::config::diagnostic::quoted(&shown)));
+            return Err(format!(
+                "the form is not encoded as a form is: {}",
+                crate::config::diagnostic::quoted(&shown)
+            ));
         }
         rest = &rest[at + 3..];
     }

@@ -23,7 +23,9 @@ pub fn get(ask: &Ask<'_>) -> Reply {
     if !inventory.members.contains(&Member::key_of(label, &id)) {
         let text = match ask.found.route.service {
             Service::Metadata => format!("node {id} is not a member of group {label}"),
-            _ => format!("node {id} is not a member of group {label} (node and/or group may not exist in SMD)"),
+            _ => {
+                format!("node {id} is not a member of group {label} (node and/or group may not exist in SMD)")
+            }
         };
         return ask.refuse(StatusCode::NOT_FOUND, &text);
     }

@@ -95,14 +95,17 @@ pub fn set(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
 pub fn delete(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
     match draft.remove::<CloudGroup>(ask.variable("name")) {
         Ok(true) => Reply::empty(StatusCode::OK),
-        Ok(false) => Reply { detail: Some("there was no such group".to_owned()), ..Reply::empty(StatusCode::OK) },
+        Ok(false) => {
+            Reply { detail: Some("there was no such group".to_owned()), ..Reply::empty(StatusCode::OK) }
+        }
         Err(owned) => ask.refuse(StatusCode::CONFLICT, &owned.to_string()),
     }
 }
 
 fn read(ask: &Ask<'_>) -> Result<GroupBody, Reply> {
     let unusable = |text: &str| ask.refuse(StatusCode::UNPROCESSABLE_ENTITY, text);
-    let sent: GroupBody = body::read(&ask.request.body, KEYS).map_err(|error| unusable(&error.to_string()))?;
+    let sent: GroupBody =
+        body::read(&ask.request.body, KEYS).map_err(|error| unusable(&error.to_string()))?;
     if sent.name.trim().is_empty() {
         return Err(unusable("name is required"));
     }

@@ -40,7 +40,8 @@ pub fn to_keep(inventory: &Inventory, id: &str) -> Option<Runtime> {
     if known.as_ref().is_some_and(|runtime| !runtime.instance_id.is_empty()) {
         return None;
     }
-    let runtime = known.map_or_else(|| Runtime { id: id.to_owned(), ..Runtime::default() }, |old| (*old).clone());
+    let runtime =
+        known.map_or_else(|| Runtime { id: id.to_owned(), ..Runtime::default() }, |old| (*old).clone());
     Some(Runtime { instance_id: of(inventory, id), ..runtime })
 }
 
@@ -55,6 +56,8 @@ mod tests {
         assert_ne!(id, derived(&[2; 16], "x1000c0s0b0n0"));
         assert_ne!(id, derived(&[1; 16], "x1000c0s0b0n1"));
         let digits = id.strip_prefix("i-").unwrap();
-        assert!(digits.len() == 8 && digits.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase()));
+        assert!(
+            digits.len() == 8 && digits.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase())
+        );
     }
 }

@@ -26,7 +26,9 @@ pub fn get(ask: &Ask<'_>) -> Reply {
             let body = yaml::document(&document(ask, &subject)).into();
             Reply { kind: YAML, body, ..Reply::empty(StatusCode::OK) }
         }
-        None if ask.found.route.service == Service::Metadata => ask.refuse(StatusCode::NOT_FOUND, "node not found"),
+        None if ask.found.route.service == Service::Metadata => {
+            ask.refuse(StatusCode::NOT_FOUND, "node not found")
+        }
         None => ask.refuse(StatusCode::NOT_FOUND, &format!("node {id} not found in SMD")),
     }
 }
@@ -69,7 +71,10 @@ fn document(ask: &Ask<'_>, subject: &Subject) -> Map<String, Value> {
     v1.text("cloud_provider", &defaults.cloud_provider);
     let keys: Vec<&String> = defaults.public_keys.iter().chain(&info.public_keys).collect();
     v1.always("public_keys", json!(keys));
-    v1.always("vendor_data", vendor_data(ask, subject, &defaults.cluster_name, &base_url(&info, &defaults.base_url)));
+    v1.always(
+        "vendor_data",
+        vendor_data(ask, subject, &defaults.cluster_name, &base_url(&info, &defaults.base_url)),
+    );
 
     let mut top = Members::default();
     top.always("instance-id", instance_id);

@@ -59,7 +59,12 @@ const fn read(path: &'static str, access: Access, summary: &'static str, handler
 
 /// The routes.
 pub const ROUTES: &[Route] = &[
-    read("/meta-data", Node, "Names and keys of the node that asks", Keep(meta_data::to_keep, meta_data::get)),
+    read(
+        "/meta-data",
+        Node,
+        "Names and keys of the node that asks",
+        Keep(meta_data::to_keep, meta_data::get),
+    ),
     read("/user-data", Open, "A constant", Read(vendor_data::user_data)),
     read("/vendor-data", Node, "URLs of the group files of the node that asks", Read(vendor_data::get)),
     read("/network-config", Node, "Network of the node that asks", Read(network_config::get)),
@@ -101,7 +106,12 @@ pub const ROUTES: &[Route] = &[
         "What that node would read",
         Keep(meta_data::to_keep, meta_data::get),
     ),
-    read("/admin/impersonation/{id}/user-data", Admin, "What that node would read", Read(vendor_data::user_data)),
+    read(
+        "/admin/impersonation/{id}/user-data",
+        Admin,
+        "What that node would read",
+        Read(vendor_data::user_data),
+    ),
     read("/admin/impersonation/{id}/vendor-data", Admin, "What that node would read", Read(vendor_data::get)),
     read(
         "/admin/impersonation/{id}/network-config",

@@ -47,7 +47,9 @@ pub fn hostname(inventory: &Inventory, node: &Node, source: HostnameSource) -> O
         is_host_name(&info.local_hostname).then(|| info.local_hostname.clone())
     };
     said()
-        .or_else(|| by_cluster(defaults::in_force(inventory).as_deref(), node.nid?).filter(|name| is_host_name(name)))
+        .or_else(|| {
+            by_cluster(defaults::in_force(inventory).as_deref(), node.nid?).filter(|name| is_host_name(name))
+        })
         .or_else(|| by_record(node, source))
         .or_else(|| node.nid.map(by_nid))
 }

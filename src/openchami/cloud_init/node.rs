@@ -84,5 +84,7 @@ pub fn groups_of(inventory: &Inventory, id: &str) -> Vec<(String, Option<Arc<Clo
 /// group with content.
 pub fn has_data(inventory: &Inventory, id: &str) -> bool {
     !inventory.cluster_defaults.is_empty()
-        || groups_of(inventory, id).iter().any(|(_, group)| group.as_ref().is_some_and(|group| !group.content.is_empty()))
+        || groups_of(inventory, id)
+            .iter()
+            .any(|(_, group)| group.as_ref().is_some_and(|group| !group.content.is_empty()))
 }

@@ -14,9 +14,12 @@ pub const LIMIT: usize = 64 << 10;
 pub fn post(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
     let inventory = draft.inventory();
     let wanted = node::normal(ask.variable("id"));
-    let caller = ask.request.asker.node.as_deref().filter(|caller| {
-        wanted == **caller || wanted == instance_id::of(inventory, caller)
-    });
+    let caller = ask
+        .request
+        .asker
+        .node
+        .as_deref()
+        .filter(|caller| wanted == **caller || wanted == instance_id::of(inventory, caller));
     let Some(id) = caller.map(str::to_owned) else {
         let text = match &ask.request.asker.node {
             Some(node) => format!("{node} cannot phone home for {wanted}"),
@@ -34,7 +37,8 @@ pub fn post(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
     let mut component = (*component).clone();
     component.state = "Ready".to_owned();
     component.flag = "OK".to_owned();
-    let runtime = known.map_or_else(|| Runtime { id: id.clone(), ..Runtime::default() }, |old| (*old).clone());
+    let runtime =
+        known.map_or_else(|| Runtime { id: id.clone(), ..Runtime::default() }, |old| (*old).clone());
     let runtime = Runtime { phoned_home: ask.time(), ..runtime };
     match draft.put(component).and_then(|()| draft.put(runtime)) {
         Ok(()) => Reply { detail: Some(format!("{id} is Ready")), ..Reply::empty(StatusCode::OK) },

@@ -35,12 +35,17 @@ pub fn render(content: &str, meta_data: &Json) -> Result<Rendered, NotRendered> 
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
     environment.set_syntax(
-        SyntaxConfig::builder().trim_blocks(true).keep_trailing_newline(true).build().map_err(|error| not(&error))?,
+        SyntaxConfig::builder()
+            .trim_blocks(true)
+            .keep_trailing_newline(true)
+            .build()
+            .map_err(|error| not(&error))?,
     );
     environment.set_formatter(|out, _, value| as_python(out, value));
     // A template that goes round in circles must not keep the program.
     environment.set_recursion_limit(64);
-    let rendered = environment.render_named_str("group", template, Value::from(Serde(instance_data(meta_data))));
+    let rendered =
+        environment.render_named_str("group", template, Value::from(Serde(instance_data(meta_data))));
     rendered.map(Rendered::Template).map_err(|error| not(&error))
 }
 
@@ -104,7 +109,8 @@ fn with_aliases(members: &Map<String, Json>) -> Map<String, Json> {
 }
 
 fn is_version(key: &str) -> bool {
-    key.strip_prefix('v').is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+    key.strip_prefix('v')
+        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Prints a value as Python does, for which `['a', True]` is the text of a list.
@@ -125,7 +131,10 @@ fn as_python(out: &mut Output<'_>, value: &Value) -> Result<(), minijinja::Error
 
 fn python(text: &mut String, value: &Value, depth: usize) -> Result<(), minijinja::Error> {
     if depth > 32 {
-        return Err(minijinja::Error::new(ErrorKind::InvalidOperation, "the value is nested too deeply to be printed"));
+        return Err(minijinja::Error::new(
+            ErrorKind::InvalidOperation,
+            "the value is nested too deeply to be printed",
+        ));
     }
     match value.kind() {
         ValueKind::None => text.push_str("None"),
@@ -201,7 +210,8 @@ mod tests {
 
     #[test]
     fn the_tutorials_template_gets_its_keys() {
-        let text = "## template: jinja\n#cloud-config\nkeys: {{ ds.meta_data.instance_data.v1.public_keys }}\n";
+        let text =
+            "## template: jinja\n#cloud-config\nkeys: {{ ds.meta_data.instance_data.v1.public_keys }}\n";
         assert_eq!(filled(text), "#cloud-config\nkeys: ['ssh-ed25519 AAAA u@h']\n");
     }
 
@@ -224,7 +234,8 @@ mod tests {
 
     #[test]
     fn a_mistake_is_named_with_its_line() {
-        let line = |text: &str| render(&format!("## template: jinja\n{text}"), &meta_data()).unwrap_err().line;
+        let line =
+            |text: &str| render(&format!("## template: jinja\n{text}"), &meta_data()).unwrap_err().line;
         assert_eq!(line("a\n{{ v1.nope }}\n"), 3);
         assert_eq!(line("{% if %}\n"), 2);
     }

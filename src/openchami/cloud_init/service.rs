@@ -8,6 +8,7 @@ use crate::openchami::api::{Ask, Reply};
 /// `GET /version`
 pub fn version(_: &Ask<'_>) -> Reply {
     let version = env!("CARGO_PKG_VERSION");
-    let body = json!({"process_name": "bootlace", "build_info": format!("Version: {version}"), "version": version});
+    let body =
+        json!({"process_name": "bootlace", "build_info": format!("Version: {version}"), "version": version});
     Reply::json(StatusCode::OK, &body)
 }

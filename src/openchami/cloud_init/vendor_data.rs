@@ -3,9 +3,9 @@
 use hyper::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::boot::urls;
 use crate::openchami::api::message::TEXT;
 use crate::openchami::api::{Ask, Reply, Service};
-use crate::boot::urls;
 
 use super::node::{self, groups_of};
 use super::{defaults, group_file, instance_info};

@@ -6,7 +6,9 @@ use crate::config::diagnostic::quoted;
 /// field.
 pub fn one_line(field: &str, text: &str) -> Result<(), String> {
     match text.chars().find(|c| c.is_control()) {
-        Some(c) => Err(format!("{field} {} holds the control character {}", quoted(text), c.escape_unicode())),
+        Some(c) => {
+            Err(format!("{field} {} holds the control character {}", quoted(text), c.escape_unicode()))
+        }
         None => Ok(()),
     }
 }
@@ -19,5 +21,8 @@ pub fn base_url(field: &str, text: &str) -> Result<(), String> {
     if text.is_empty() || (good && !text.contains(char::is_whitespace)) {
         return Ok(());
     }
-    Err(format!("{field} {} is no URL of http or https, such as http://172.16.0.254:8081/cloud-init", quoted(text)))
+    Err(format!(
+        "{field} {} is no URL of http or https, such as http://172.16.0.254:8081/cloud-init",
+        quoted(text)
+    ))
 }

@@ -196,8 +196,10 @@ mod tests {
 
     #[test]
     fn mappings_and_lists_stand_in_blocks() {
-        let text = of(json!({"v1": {"keys": ["ssh-rsa A b@c", {"k": 1, "l": [2]}, [[], {}]], "g": {}}, "l": []}));
-        let expected = "v1:\n  keys:\n  - ssh-rsa A b@c\n  - k: 1\n    l:\n    - 2\n  - [[], {}]\n  g: {}\nl: []\n";
+        let text =
+            of(json!({"v1": {"keys": ["ssh-rsa A b@c", {"k": 1, "l": [2]}, [[], {}]], "g": {}}, "l": []}));
+        let expected =
+            "v1:\n  keys:\n  - ssh-rsa A b@c\n  - k: 1\n    l:\n    - 2\n  - [[], {}]\n  g: {}\nl: []\n";
         assert_eq!(text, expected);
     }
 

@@ -54,7 +54,8 @@ impl<R: Record> Filed<R> {
 
     /// Checks that `record` says nothing else than the file does.
     pub fn check(&self, record: &R) -> Result<(), Owned> {
-        let (Ok(wanted), Ok(stated)) = (serde_json::to_value(record), serde_json::to_value(&self.record)) else {
+        let (Ok(wanted), Ok(stated)) = (serde_json::to_value(record), serde_json::to_value(&self.record))
+        else {
             return Ok(());
         };
         match self.owned.iter().find(|(field, _)| wanted.get(field) != stated.get(field)) {

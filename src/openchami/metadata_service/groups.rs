@@ -118,7 +118,9 @@ impl Resource for CloudGroup {
         let known = std::mem::take(&mut group.meta_data);
         let same = |key: &str, text: &Value| known.get(key).filter(|value| as_text(value) == *text).cloned();
         let members = spec.meta_data.iter();
-        group.meta_data = members.map(|(key, text)| (key.clone(), same(key, text).unwrap_or_else(|| text.clone()))).collect();
+        group.meta_data = members
+            .map(|(key, text)| (key.clone(), same(key, text).unwrap_or_else(|| text.clone())))
+            .collect();
         group.description = spec.description;
         group.os_version = spec.os_version;
         group.metadata = meta;

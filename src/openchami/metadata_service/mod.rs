@@ -34,18 +34,25 @@ pub const CLUSTER_DEFAULTS: &[Route] = &collection::<ClusterDefaults>([
     "/clusterdefaultss/{uid}/status",
 ]);
 /// Routes of groups.
-pub const GROUPS: &[Route] =
-    &collection::<CloudGroup>(["/groups", "/groups/{uid}", "/groups/{uid}/status"]);
+pub const GROUPS: &[Route] = &collection::<CloudGroup>(["/groups", "/groups/{uid}", "/groups/{uid}/status"]);
 /// Routes of instance info.
 pub const INSTANCE_INFOS: &[Route] =
     &collection::<InstanceInfo>(["/instanceinfos", "/instanceinfos/{uid}", "/instanceinfos/{uid}/status"]);
 /// Routes of WireGuard peers.
-pub const WIREGUARD_PEERS: &[Route] =
-    &collection::<WireGuardPeer>(["/wireguardpeers", "/wireguardpeers/{uid}", "/wireguardpeers/{uid}/status"]);
+pub const WIREGUARD_PEERS: &[Route] = &collection::<WireGuardPeer>([
+    "/wireguardpeers",
+    "/wireguardpeers/{uid}",
+    "/wireguardpeers/{uid}/status",
+]);
 
 /// Routes of nodes, and of whoever asks how the service is.
 pub const ROUTES: &[Route] = &[
-    read("/meta-data", Node, "Names and keys of the node that asks", Keep(meta_data::to_keep, meta_data::get)),
+    read(
+        "/meta-data",
+        Node,
+        "Names and keys of the node that asks",
+        Keep(meta_data::to_keep, meta_data::get),
+    ),
     read("/user-data", Open, "A constant", Read(vendor_data::user_data)),
     read("/vendor-data", Node, "URLs of the group files of the node that asks", Read(vendor_data::get)),
     read("/network-config", Node, "Network of the node that asks", Read(network_config::get)),

@@ -43,7 +43,8 @@ impl Resource for WireGuardPeer {
             clean(field, text)?;
         }
         if sent.allowedip.parse::<IpNet>().is_err() {
-            let text = format!("allowed_ip {} is no address range such as 10.0.0.2/32", quoted(&sent.allowedip));
+            let text =
+                format!("allowed_ip {} is no address range such as 10.0.0.2/32", quoted(&sent.allowedip));
             return Err(Refusal::Invalid(text));
         }
         Ok(Spec { description: sent.description, public_key: sent.publickey, allowed_ip: sent.allowedip })
