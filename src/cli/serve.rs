@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::file::Flags;
-use crate::config::{FirmwareSource, HttpListen, InterfaceSettings, Mode, Settings};
+use crate::config::{FirmwareSource, HttpListen, InterfaceSettings, Mode, Settings, StateFolder};
 use crate::journal::log::{self, LogFormat};
 use crate::journal::{Event, Journal, Level, Notice};
 use crate::link::dhcp::{self, Listener};
@@ -59,6 +59,10 @@ pub struct Args {
     /// HTTP listener; may be repeated [default: :8081, on the served interfaces].
     #[arg(long, value_name = "ADDR:PORT")]
     http: Vec<HttpListen>,
+    /// Folder of what outlives bootlace, or `none` [default: $STATE_DIRECTORY; for root /var/lib/bootlace if it
+    /// exists].
+    #[arg(long, value_name = "DIR|none")]
+    state: Option<PathBuf>,
     /// Form of the log on stderr [default: text].
     #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
@@ -88,6 +92,7 @@ impl Args {
                 if path.as_os_str() == "none" { FirmwareSource::None } else { FirmwareSource::Folder(path) }
             }),
             http: some(self.http),
+            state: self.state.map(|path| StateFolder::read(&path, Path::new(""))),
             log_format: self.log_format,
         }
     }

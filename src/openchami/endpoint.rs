@@ -33,7 +33,9 @@ pub struct NicInfo {
 /// Host and domain of a full name. An address stays whole: it has no domain.
 pub fn host_and_domain(fqdn: &str) -> (String, String) {
     match fqdn.split_once('.') {
-        Some((host, domain)) if fqdn.parse::<std::net::IpAddr>().is_err() => (host.to_owned(), domain.to_owned()),
+        Some((host, domain)) if fqdn.parse::<std::net::IpAddr>().is_err() => {
+            (host.to_owned(), domain.to_owned())
+        }
         _ => (fqdn.to_owned(), String::new()),
     }
 }

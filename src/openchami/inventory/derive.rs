@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::records::{
-    Bmc, BmcKey, BmcXname, BootEntry, BootFile, EntryKey, Mac, Nic, Node, NodeKey, Origin, Selectors, Snapshot,
-    Xname,
+    Bmc, BmcKey, BmcXname, BootEntry, BootFile, EntryKey, Mac, Nic, Node, NodeKey, Origin, Selectors,
+    Snapshot, Xname,
 };
 
 use super::draft::{Live, Touch};

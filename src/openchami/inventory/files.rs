@@ -82,7 +82,8 @@ fn lay_node(inventory: &mut Inventory, node: &Node, id: &Location) {
         let description = format!("Interface {at} for {name}");
         cards.push(NicInfo { mac: nic.mac.to_string(), description: description.clone() });
         // `discover static` sends the first address alone.
-        let addresses = nic.addresses.first().map(|address| IpEntry { address: *address, network: String::new() });
+        let addresses =
+            nic.addresses.first().map(|address| IpEntry { address: *address, network: String::new() });
         let owned: &[_] = match addresses {
             Some(_) => &[("MACAddress", "mac_addr"), ("ComponentID", "xname"), ("IPAddresses", "ip_addrs")],
             None => &[("MACAddress", "mac_addr"), ("ComponentID", "xname")],
@@ -161,7 +162,11 @@ fn lay_bmc(inventory: &mut Inventory, bmc: &Bmc, id: &Location) {
             mac: mac.to_string(),
             last_update: NEVER.to_owned(),
             component_id: id.to_string(),
-            addresses: bmc.ip.map(|address| IpEntry { address, network: String::new() }).into_iter().collect(),
+            addresses: bmc
+                .ip
+                .map(|address| IpEntry { address, network: String::new() })
+                .into_iter()
+                .collect(),
             from_endpoint: true,
         };
         let owned: &[_] = match bmc.ip {

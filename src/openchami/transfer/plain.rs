@@ -4,9 +4,7 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use crate::openchami::inventory::{
-    BootUnit, Component, ComponentEndpoint, Inventory, RedfishEndpoint,
-};
+use crate::openchami::inventory::{BootUnit, Component, ComponentEndpoint, Inventory, RedfishEndpoint};
 
 /// A file without nodes.
 pub(super) const NO_NODES: &str = "nodes: []\n";
@@ -115,7 +113,8 @@ fn node(
             continue;
         }
         let addresses = card.addresses.iter().filter(|ip| taken.addresses.insert(ip.address.to_string()));
-        let ip_addrs = addresses.map(|ip| IpYaml { name: ip.network.clone(), ip_addr: ip.address.to_string() });
+        let ip_addrs =
+            addresses.map(|ip| IpYaml { name: ip.network.clone(), ip_addr: ip.address.to_string() });
         interfaces.push(NicYaml { mac_addr: mac.to_string(), ip_addrs: ip_addrs.collect() });
     }
     if interfaces.is_empty() || id.parse::<crate::records::Xname>().is_err() {

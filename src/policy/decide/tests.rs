@@ -147,12 +147,12 @@ impl Ask {
 
     fn decide(self) -> Decision {
         let bytes = self.bytes();
-        let world = World {
-            settings: self.settings,
-            records: Snapshot::new(self.nodes, self.entries),
-            loaders: self.loaders,
-            templates: Default::default(),
-        };
+        let world = World::new(
+            self.settings,
+            Snapshot::new(self.nodes, self.entries),
+            self.loaders,
+            crate::boot::template::Templates::default(),
+        );
         let source = match self.port {
             Port::Dhcp => SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68),
             Port::Pxe => SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 77), 4011),
