@@ -11,7 +11,7 @@ use crate::openchami::xname::Location;
 use crate::records::{Bmc, BootEntry, BootFile, Node, Origin, Snapshot};
 
 use super::{
-    BootUnit, Component, EthernetInterface, Filed, Group, Inventory, IpEntry, Member, Meta, RedfishEndpoint,
+    BootUnit, Component, Envelope, EthernetInterface, Filed, Group, Inventory, IpEntry, Member, Meta, RedfishEndpoint,
 };
 
 /// Times of records that stand in files: they have none.
@@ -77,6 +77,9 @@ fn lay_node(inventory: &mut Inventory, node: &Node, id: &Location) {
     inventory.lay_filed(filed(component, &owned, &node.origin));
 
     let name = node.name.clone().unwrap_or_else(|| id.to_string());
+    let metadata = Meta { name: name.clone(), ..never() };
+    let envelope = Envelope { id: id.to_string(), metadata, ..Envelope::default() };
+    inventory.lay_filed(filed(envelope, &[("id", "xname")], &node.origin));
     let mut cards = Vec::new();
     for (at, nic) in node.nics.iter().enumerate() {
         let description = format!("Interface {at} for {name}");
@@ -177,6 +180,11 @@ fn lay_bmc(inventory: &mut Inventory, bmc: &Bmc, id: &Location) {
     }
 }
 
+/// Times of a record that stands in a file.
+fn never() -> Meta {
+    Meta { created_at: NEVER.to_owned(), updated_at: NEVER.to_owned(), ..Meta::default() }
+}
+
 /// The UUID of a record that has none of its own: always the same for a location.
 fn uuid(id: &Location) -> String {
     uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, id.as_str().as_bytes()).to_string()
@@ -208,9 +216,7 @@ fn unit(entry: &BootEntry) -> BootUnit {
         metadata: Meta {
             name: entry.name.clone(),
             uid: format!("bootconfiguration-{}", &hash.simple().to_string()[..8]),
-            created_at: NEVER.to_owned(),
-            updated_at: NEVER.to_owned(),
-            ..Meta::default()
+            ..never()
         },
         hosts: texts.chain(patterns).chain(default).collect(),
         macs: s.macs.iter().map(ToString::to_string).collect(),

@@ -10,7 +10,7 @@ mod files;
 mod record;
 mod tables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use imbl::OrdSet;
@@ -47,6 +47,10 @@ pub enum Index {
     UnitNid,
     /// Boot units by name.
     UnitName,
+    /// Boot units by what they boot.
+    UnitContent,
+    /// Nodes and BMCs by the uid that the newer services show.
+    ComponentUid,
     /// cloud-init groups by uid.
     CloudGroupUid,
     /// Instance info by name or instance id.
@@ -59,6 +63,8 @@ pub enum Index {
     DefaultsName,
     /// WireGuard peers by name.
     PeerName,
+    /// Envelopes by name.
+    EnvelopeName,
 }
 
 /// All tables and their indices.
@@ -275,11 +281,13 @@ impl Inventory {
         let old = terms(self);
         change(HasTable::<R>::table_mut(self));
         let new = terms(self);
-        for (index, term) in old.iter().filter(|term| !new.contains(term)) {
+        // One record may be found by very many terms: a unit that lists every MAC of the system.
+        let (old, new): (BTreeSet<_>, BTreeSet<_>) = (old.into_iter().collect(), new.into_iter().collect());
+        for (index, term) in old.difference(&new) {
             self.index.remove(&(*index, term.clone(), key.to_owned()));
         }
-        for (index, term) in new.into_iter().filter(|term| !old.contains(term)) {
-            self.index.insert((index, term, key.to_owned()));
+        for (index, term) in new.difference(&old) {
+            self.index.insert((*index, term.clone(), key.to_owned()));
         }
     }
 
