@@ -185,7 +185,7 @@ fn get<R: Resource>(ask: &Ask<'_>) -> Reply {
 }
 
 fn create<R: Resource>(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
-    let made = || {
+    let mut made = || {
         let body = Body::read(&ask.request.body)?;
         let spec = R::read(body.spec, None)?;
         let twin = R::by_name(draft.inventory(), &body.name)
@@ -216,7 +216,7 @@ fn create<R: Resource>(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
 }
 
 fn replace<R: Resource>(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
-    let replaced = || {
+    let mut replaced = || {
         let old = named::<R>(ask, draft.inventory())?;
         let body = Body::read(&ask.request.body)?;
         let spec = R::read(body.spec, Some(&old))?;
@@ -232,7 +232,7 @@ fn replace<R: Resource>(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
 }
 
 fn change<R: Resource>(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
-    let changed = || {
+    let mut changed = || {
         let old = named::<R>(ask, draft.inventory())?;
         let patch =
             serde_json::from_slice(&ask.request.body).map_err(|error| Refusal::Body(error.to_string()))?;
@@ -261,7 +261,7 @@ fn update<R: Resource>(
 }
 
 fn delete<R: Resource>(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
-    let deleted = || {
+    let mut deleted = || {
         let old = named::<R>(ask, draft.inventory())?;
         old.remove(draft)?;
         Ok(old.meta().uid)
@@ -276,7 +276,7 @@ fn delete<R: Resource>(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
 }
 
 fn set_status<R: Resource>(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
-    let set = || {
+    let mut set = || {
         let old = named::<R>(ask, draft.inventory())?;
         let status = json::read::<Value>(&ask.request.body, Keys::default())?;
         old.set_status(draft, status)

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use crate::config::diagnostic::quoted;
 use crate::config::source::{Place, Source, Span};
 use crate::config::table::{KeyPath, Table, Unknown};
-use crate::config::tree::{self, Document, Kind, Value};
+use crate::config::tree::{self, Document, Kind};
 use crate::config::{Code, Diagnostic, Findings, Severity};
 use crate::openchami::inventory::{CloudGroup, ClusterDefaults, Filed, InstanceInfo, Meta};
 use crate::openchami::xname::Location;
@@ -97,7 +97,7 @@ pub fn load(folder: &Path) -> (CloudFiles, Vec<Diagnostic>) {
         found = true;
         match Source::read(&path) {
             Ok(source) => files.add(&source, &mut findings),
-            Err(problem) => findings.add(*problem),
+            Err(problem) => drop(findings.add(*problem)),
         }
     }
     if !found {

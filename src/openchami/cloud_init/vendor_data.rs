@@ -4,7 +4,6 @@ use hyper::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::boot::urls;
-use crate::openchami::api::message::TEXT;
 use crate::openchami::api::{Ask, Reply, Service};
 
 use super::node::{self, groups_of};
