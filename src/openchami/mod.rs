@@ -12,6 +12,8 @@ pub mod endpoint;
 pub mod inventory;
 pub mod metadata_service;
 pub mod start;
+#[cfg(test)]
+pub mod testing;
 pub mod transfer;
 pub mod xname;
 

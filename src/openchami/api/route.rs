@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use hyper::Method;
+use hyper::{Method, StatusCode};
 
 use super::Ask;
 use super::message::Reply;
@@ -52,7 +52,7 @@ impl Service {
     }
 
     /// A refusal in the form of this service.
-    pub fn refuse(self, status: hyper::StatusCode, detail: &str) -> Reply {
+    pub fn refuse(self, status: StatusCode, detail: &str) -> Reply {
         match self {
             Self::Smd | Self::Bss => Reply::problem(status, detail),
             Self::CloudInit => {
@@ -140,6 +140,17 @@ pub enum Routed {
     },
     /// To a route.
     Found(Found),
+}
+
+/// What the client is told of a path that leads nowhere.
+pub fn not_found() -> Reply {
+    Reply::text(StatusCode::NOT_FOUND, "404 page not found\n")
+}
+
+/// What the client is told of a path that has other methods.
+pub fn wrong_method(service: Service, allow: &str) -> Reply {
+    let reply = service.refuse(StatusCode::METHOD_NOT_ALLOWED, &format!("allow {allow}"));
+    reply.with("allow", allow)
 }
 
 /// A route with the variables of its path, and the prefix that was used.
