@@ -219,12 +219,12 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
             report_end(ended.map_err(anyhow::Error::from), &failed);
         }));
     }
-    let (http_world, http_journal) = (current.clone(), journal.clone());
+    let http_journal = journal.clone();
     let http_task = for_http.spawn(http::serve(
         http_listeners,
         listen,
         links.clone(),
-        http_world,
+        running.api.clone(),
         peers,
         http_journal,
         stopped,

@@ -13,6 +13,8 @@ use crate::boot::script::{self, Script, ScriptRequest, Who};
 use crate::boot::tree::{self, Ask, Found, Kind, Miss};
 use crate::journal::{Event, HttpEvent, Level, Notice};
 use crate::link::{Peer, PeerSource, Peers};
+use crate::openchami::api::Api;
+use crate::openchami::api::route::normalise;
 use crate::policy::Reason;
 use crate::records::{Mac, Snapshot};
 use crate::world::{Current, World};
@@ -21,6 +23,7 @@ use super::body::Body;
 use super::files::{self, set};
 use super::listener::Sink;
 use super::query;
+use super::services;
 use super::wire::{self, Ledger};
 
 /// First path elements that belong to the OpenCHAMI interfaces and the page: never looked up in the assets.
@@ -37,6 +40,8 @@ const SCRIPT: &str = "text/plain; charset=UTF-8";
 pub struct Door {
     /// Settings, records, loaders, templates.
     pub world: Current,
+    /// The OpenCHAMI services.
+    pub api: Api,
     /// Who is behind an address.
     pub peers: Peers,
     /// Where events go.
@@ -58,12 +63,12 @@ pub struct Caller {
 }
 
 /// An answer and what the log shall say of it.
-struct Answer {
-    response: Response<Body>,
-    what: &'static str,
-    node: Option<String>,
-    reason: Option<Reason>,
-    detail: Option<String>,
+pub(super) struct Answer {
+    pub(super) response: Response<Body>,
+    pub(super) what: &'static str,
+    pub(super) node: Option<String>,
+    pub(super) reason: Option<Reason>,
+    pub(super) detail: Option<String>,
 }
 
 impl Answer {
@@ -76,7 +81,7 @@ impl Answer {
         Self { response, what: "-", node: None, reason: None, detail: None }
     }
 
-    fn plain(status: StatusCode, text: &str) -> Self {
+    pub(super) fn plain(status: StatusCode, text: &str) -> Self {
         Self::text(status, PLAIN, format!("{text}\n"))
     }
 
@@ -104,10 +109,10 @@ impl Answer {
 }
 
 /// Answers one request. What is told of it is given to the caller's ledger.
-pub async fn answer(door: Arc<Door>, caller: Arc<Caller>, request: Request<Incoming>) -> Response<Body> {
+pub async fn answer(door: Arc<Door>, caller: Arc<Caller>, mut request: Request<Incoming>) -> Response<Body> {
     let started = Instant::now();
     let head = request.method() == Method::HEAD;
-    let Answer { mut response, what, node, reason, detail } = decide(&door, &caller, &request).await;
+    let Answer { mut response, what, node, reason, detail } = decide(&door, &caller, &mut request).await;
     let size = response.body().length();
     if head {
         *response.body_mut() = Body::default();
@@ -138,9 +143,14 @@ pub async fn answer(door: Arc<Door>, caller: Arc<Caller>, request: Request<Incom
     response
 }
 
-async fn decide(door: &Arc<Door>, caller: &Arc<Caller>, request: &Request<Incoming>) -> Answer {
+async fn decide(door: &Arc<Door>, caller: &Arc<Caller>, request: &mut Request<Incoming>) -> Answer {
     if caller.turned_away {
         return busy(caller.peer);
+    }
+    if !is_bootscript(request.uri().path())
+        && let Some(answer) = services::answer(door, caller, request).await
+    {
+        return answer;
     }
     // CONNECT and OPTIONS carry no path; they are turned down like every other method [W3].
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -160,14 +170,14 @@ async fn decide(door: &Arc<Door>, caller: &Arc<Caller>, request: &Request<Incomi
     match path.as_str() {
         "health" => Answer::plain(StatusCode::OK, "ok"),
         "boot/v1/bootscript" | "apis/bss/boot/v1/bootscript" => bootscript(door, caller, request).await,
-        path if TAKEN.iter().any(|taken| {
-            path.strip_prefix(taken).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        }) =>
-        {
-            Answer::plain(StatusCode::NOT_FOUND, "not served on this listener")
-        }
         path => file(door, caller, request.headers(), path).await,
     }
+}
+
+/// Paths of boot scripts, which [`bootscript`] answers.
+fn is_bootscript(path: &str) -> bool {
+    let path = percent_decode_str(path).decode_utf8_lossy();
+    matches!(normalise(&path).as_str(), "/boot/v1/bootscript" | "/apis/bss/boot/v1/bootscript")
 }
 
 /// Too many connections: iPXE asks again by itself [W8]. The jitter keeps them from coming back all at once.
@@ -261,7 +271,7 @@ fn contradiction(peer: &Peer, claimed: Mac) -> Option<String> {
 }
 
 /// Scheme and authority by which the client reached us; a `Host` that is none is not used.
-fn base(request: &Request<Incoming>, local: SocketAddr) -> String {
+pub(super) fn base(request: &Request<Incoming>, local: SocketAddr) -> String {
     let stated = match request.uri().authority() {
         Some(authority) => Some(authority.as_str()),
         None => request.headers().get(header::HOST).and_then(|host| host.to_str().ok()),

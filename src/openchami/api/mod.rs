@@ -73,6 +73,18 @@ impl Api {
         Self { current, writer }
     }
 
+    /// Answers from `current`, and writes nothing.
+    pub fn read_only(current: Current) -> std::io::Result<Self> {
+        let world = World::clone(&current.load());
+        let writer = Writer::start(None, world, |_: &World| {})?;
+        Ok(Self::new(current, Arc::new(writer)))
+    }
+
+    /// The world in force.
+    pub fn current(&self) -> &Current {
+        &self.current
+    }
+
     /// Answers a request that found its route and may use it.
     pub async fn answer(&self, found: Found, request: Request) -> Reply {
         let handler = match found.route.handler {
