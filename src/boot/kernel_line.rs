@@ -101,8 +101,12 @@ mod tests {
 
     use super::*;
 
-    const NODE_1: Identity<'_> =
-        Identity { xname: Some("x1000c0s0b0n0"), nid: Some(1), bootif: Some("52-54-00-be-ef-01"), seed: None };
+    const NODE_1: Identity<'_> = Identity {
+        xname: Some("x1000c0s0b0n0"),
+        nid: Some(1),
+        bootif: Some("52-54-00-be-ef-01"),
+        seed: None,
+    };
 
     #[test]
     fn words_are_appended_in_the_order_of_the_reference() {

@@ -161,7 +161,8 @@ pub fn bootscript(world: &World, request: &ScriptRequest) -> Script {
     let script = Script { node: Some(label.clone()), xname: node.xname.clone(), ..Script::default() };
 
     if node.disabled {
-        values.message = format!("{label} is not booted: it is disabled, its Enabled is false (node-disabled)");
+        values.message =
+            format!("{label} is not booted: it is disabled, its Enabled is false (node-disabled)");
         values.delay = wait_delay(request.retry);
         return refuse(world, script, Name::Wait, values, Reason::NodeDisabled);
     }
@@ -179,10 +180,8 @@ pub fn bootscript(world: &World, request: &ScriptRequest) -> Script {
             boot(world, request, &node, &entry, script, values)
         }
         Choice::AskProcessor => {
-            values.url = format!(
-                "{}{}?{who}&retry={}&arch=${{arch}}",
-                request.base, request.path, request.retry
-            );
+            values.url =
+                format!("{}{}?{who}&retry={}&arch=${{arch}}", request.base, request.path, request.retry);
             render(world, script, Name::Arch.file(), &values)
         }
         Choice::Nothing => {

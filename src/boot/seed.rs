@@ -13,7 +13,8 @@ pub fn seed(inventory: &Inventory, node: &Node, base: &str) -> Option<String> {
         let (a, b) = (&a.metadata, &b.metadata);
         a.updated_at.cmp(&b.updated_at).then_with(|| a.uid.cmp(&b.uid))
     });
-    let content = |group: &String| inventory.cloud_groups.get(group).is_some_and(|group| !group.content.is_empty());
+    let content =
+        |group: &String| inventory.cloud_groups.get(group).is_some_and(|group| !group.content.is_empty());
     if defaults.is_none() && !node.groups.iter().any(content) {
         return None;
     }
@@ -75,8 +76,7 @@ mod tests {
         assert_eq!(seed_with(both).as_deref(), Some("http://new/cloud-init/"));
         let own = |draft: &mut Draft<'_>| {
             both(draft);
-            let metadata =
-                Meta { name: "x1000c0s0b0n0".to_owned(), uid: "i".to_owned(), ..Meta::default() };
+            let metadata = Meta { name: "x1000c0s0b0n0".to_owned(), uid: "i".to_owned(), ..Meta::default() };
             let cloud_init_base_url = "http://own/x".to_owned();
             draft.put(InstanceInfo { metadata, cloud_init_base_url, ..InstanceInfo::default() }).unwrap();
         };

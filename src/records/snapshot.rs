@@ -249,6 +249,16 @@ impl Snapshot {
         self.by_address.count(&address) + self.bmc_by_address.count(&address)
     }
 
+    /// The nodes that have this address on record, reserved or not.
+    pub fn nodes_at(&self, address: IpAddr) -> impl Iterator<Item = &Arc<Node>> {
+        self.by_address.all(&address).map(Keyed::record)
+    }
+
+    /// The BMCs that have this address on record.
+    pub fn bmcs_at(&self, address: IpAddr) -> impl Iterator<Item = &Arc<Bmc>> {
+        self.bmc_by_address.all(&address).map(Keyed::record)
+    }
+
     /// The node with this UUID, in either byte order (spec 2.4).
     pub fn by_uuid(&self, uuid: Uuid) -> Option<&Arc<Node>> {
         self.by_uuid.first(&uuid).or_else(|| self.by_uuid.first(&uuid.swapped())).map(Keyed::record)

@@ -16,7 +16,7 @@ use crate::store::{Change, CommitError};
 use crate::world::{Current, World};
 
 use super::history::History;
-use super::inventory::{Draft, Inventory};
+use super::inventory::{Draft, Inventory, Owned, Runtime};
 pub use message::{Asker, Reply, Request};
 pub use route::{Access, Found, Handler, Route, Routed, Service, route};
 
@@ -55,13 +55,18 @@ impl Ask<'_> {
 
     /// Now, as the services write it: RFC 3339 with microseconds.
     pub fn time(&self) -> String {
-        self.request.now.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+        rfc3339(self.request.now)
     }
 
     /// A refusal in the form of the route's service.
     pub fn refuse(&self, status: StatusCode, detail: &str) -> Reply {
         self.found.route.service.refuse(status, detail)
     }
+}
+
+/// A time as the services write it: RFC 3339 with microseconds, so that texts are in the order of times.
+pub fn rfc3339(time: jiff::Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }
 
 /// The services, to be asked by any door. Cheap to clone.
@@ -77,6 +82,18 @@ impl Api {
         Self { current, writer }
     }
 
+    /// Answers from `current`, and writes nothing.
+    pub fn read_only(current: Current) -> std::io::Result<Self> {
+        let world = World::clone(&current.load());
+        let writer = Writer::start(None, world, |_: &World| {})?;
+        Ok(Self::new(current, Arc::new(writer)))
+    }
+
+    /// The world in force.
+    pub fn current(&self) -> &Current {
+        &self.current
+    }
+
     /// Answers a request that found its route and may use it.
     pub async fn answer(&self, found: Found, request: Request) -> Reply {
         let handler = match found.route.handler {
@@ -85,6 +102,7 @@ impl Api {
                 let history = self.current.history();
                 return handler(&Ask { request: &request, found: &found, world: &world, history });
             }
+            Handler::Keep(due, read) => return self.keep(due, read, found, request).await,
             Handler::Write(handler) => handler,
         };
         let service = found.route.service;
@@ -119,6 +137,39 @@ impl Api {
             Ok(done)
         };
         self.writer.submit(job).await
+    }
+}
+
+/// What has to be stored before a reply is given for the first time.
+type Due = fn(&Ask<'_>, &Inventory) -> Option<Runtime>;
+
+impl Api {
+    /// Stores what is due, as far as that can be, and reads.
+    async fn keep(&self, due: Due, read: fn(&Ask<'_>) -> Reply, found: Found, request: Request) -> Reply {
+        let (world, history) = (self.current.load(), self.current.history());
+        let ask = Ask { request: &request, found: &found, world: &world, history };
+        if due(&ask, ask.inventory()).is_none() {
+            return read(&ask);
+        }
+        let (found_there, request_there, history_there) =
+            (found.clone(), request.clone(), Arc::clone(history));
+        let kept = self.change(move |world, draft| {
+            let (request, found, history) = (&request_there, &found_there, &history_there);
+            let ask = Ask { request, found, world, history };
+            // Another request may have stored it meanwhile.
+            match due(&ask, ask.inventory()) {
+                Some(record) => draft.put(record),
+                None => Ok::<(), Owned>(()),
+            }
+        });
+        let kept = kept.await;
+        let world = self.current.load();
+        let reply = read(&Ask { request: &request, found: &found, world: &world, history });
+        match kept {
+            // Said at the start already.
+            Ok(_) | Err(WriteError::NoStore) => reply,
+            Err(error) => Reply { detail: Some(format!("what was told is not stored: {error}")), ..reply },
+        }
     }
 }
 

@@ -74,7 +74,9 @@ impl Resource for Bmc {
         let location = spec.xname.parse::<Location>().ok().filter(Location::is_endpoint);
         let Some(location) = location else {
             let text = spec.xname.escape_debug();
-            return Err(Refusal::Invalid(format!("invalid XName format: {text} (a BMC's is like x1000c0s0b0)")));
+            return Err(Refusal::Invalid(format!(
+                "invalid XName format: {text} (a BMC's is like x1000c0s0b0)"
+            )));
         };
         spec.xname = location.to_string();
         if let Some(old) = old.filter(|old| old.component.id != location) {
@@ -85,7 +87,9 @@ impl Resource for Bmc {
         }
         clean(DESCRIPTION, &spec.description)?;
         if spec.description.chars().count() > DESCRIPTION_MAX {
-            return Err(Refusal::Invalid(format!("description must have at most {DESCRIPTION_MAX} characters")));
+            return Err(Refusal::Invalid(format!(
+                "description must have at most {DESCRIPTION_MAX} characters"
+            )));
         }
         spec.interface = spec.interface.read()?.unwrap_or_default();
         Ok(spec)
@@ -133,16 +137,22 @@ impl Resource for Bmc {
         };
         let inventory = draft.inventory();
         if old.is_none() && inventory.envelopes.is_stored(id.as_str()) {
-            return Err(Refusal::Conflict(format!("{id} is registered already: change it with PUT or PATCH")));
+            return Err(Refusal::Conflict(format!(
+                "{id} is registered already: change it with PUT or PATCH"
+            )));
         }
-        let mut extra = inventory.envelopes.get(id.as_str()).map(|known| known.extra.clone()).unwrap_or_default();
+        let mut extra =
+            inventory.envelopes.get(id.as_str()).map(|known| known.extra.clone()).unwrap_or_default();
         if !inventory.components.contains(id.as_str()) {
             draft.put(Component::at(id.clone()))?;
         }
         let card = &spec.interface;
-        if let Some(old) = old.filter(|old| !old.spec.interface.mac.is_empty() && old.spec.interface.mac != card.mac) {
+        if let Some(old) =
+            old.filter(|old| !old.spec.interface.mac.is_empty() && old.spec.interface.mac != card.mac)
+        {
             let all = cards::of(draft.inventory(), id.as_str(), &extra);
-            let others = all.iter().map(|card| card.mac.as_str()).filter(|mac| *mac != old.spec.interface.mac);
+            let others =
+                all.iter().map(|card| card.mac.as_str()).filter(|mac| *mac != old.spec.interface.mac);
             cards::keep_only(draft, id.as_str(), &others.collect::<Vec<_>>())?;
         }
         if !card.mac.is_empty() {

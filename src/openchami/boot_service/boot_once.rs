@@ -42,7 +42,8 @@ pub fn put(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
     let mut set = || {
         let id = node(ask)?;
         let said: Said = json::read(&ask.request.body, Keys::default())?;
-        let then = said.then.unwrap_or_else(|| if said.boot == LOCAL { String::new() } else { LOCAL.to_owned() });
+        let then =
+            said.then.unwrap_or_else(|| if said.boot == LOCAL { String::new() } else { LOCAL.to_owned() });
         if said.boot.is_empty() {
             return Err(Refusal::Invalid("boot is empty: it needs to be a profile or local".to_owned()));
         }
@@ -93,8 +94,15 @@ pub fn done_by_node(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
     }
     match done(draft, id) {
         Ok(changed) => {
-            let text = if changed { "done: the next boot is what was asked to follow" } else { "nothing was asked for" };
-            Reply { detail: Some(text.to_owned()), ..Reply::json(StatusCode::OK, &shown(id, draft.inventory())) }
+            let text = if changed {
+                "done: the next boot is what was asked to follow"
+            } else {
+                "nothing was asked for"
+            };
+            Reply {
+                detail: Some(text.to_owned()),
+                ..Reply::json(StatusCode::OK, &shown(id, draft.inventory()))
+            }
         }
         Err(owned) => ask.refuse(StatusCode::CONFLICT, &owned.to_string()),
     }
@@ -146,7 +154,9 @@ fn node(ask: &Ask<'_>) -> Result<String, Refusal> {
     };
     match &node.xname {
         Some(xname) => Ok(xname.to_string()),
-        None => Err(Refusal::Conflict(format!("{text} has no xname in its record, which is what this is kept by"))),
+        None => Err(Refusal::Conflict(format!(
+            "{text} has no xname in its record, which is what this is kept by"
+        ))),
     }
 }
 

@@ -73,7 +73,8 @@ impl Resource for Configuration {
         if spec.kernel.is_empty() {
             return Err(Refusal::Invalid("kernel field is required".to_owned()));
         }
-        for (key, text, old) in [("kernel", &spec.kernel, &old.kernel), ("initrd", &spec.initrd, &old.initrd)] {
+        for (key, text, old) in [("kernel", &spec.kernel, &old.kernel), ("initrd", &spec.initrd, &old.initrd)]
+        {
             let own_disk = key == "kernel" && text == "local";
             if !text.is_empty() && text != old && !own_disk && !is_place(text) {
                 return Err(invalid(&format!("{key} URL or path"), text));

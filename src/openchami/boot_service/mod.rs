@@ -16,7 +16,12 @@ use super::api::{Access, Ask, Handler, Reply, Route, Service};
 use super::bss::{parameters, script};
 use super::inventory::Draft;
 
-const fn read(access: Access, path: &'static str, summary: &'static str, handler: fn(&Ask<'_>) -> Reply) -> Route {
+const fn read(
+    access: Access,
+    path: &'static str,
+    summary: &'static str,
+    handler: fn(&Ask<'_>) -> Reply,
+) -> Route {
     let (service, method, handler) = (Service::Boot, Method::GET, Handler::Read(handler));
     Route { service, method, path, access, limit: BULK, summary, handler }
 }

@@ -27,11 +27,17 @@ pub struct Spec {
     xname: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     nid: Option<i64>,
-    #[serde(rename(serialize = "bootMac", deserialize = "bootmac"), skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename(serialize = "bootMac", deserialize = "bootmac"),
+        skip_serializing_if = "String::is_empty"
+    )]
     boot_mac: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     role: String,
-    #[serde(rename(serialize = "subRole", deserialize = "subrole"), skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename(serialize = "subRole", deserialize = "subrole"),
+        skip_serializing_if = "String::is_empty"
+    )]
     sub_role: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     hostname: String,
@@ -183,7 +189,9 @@ impl Resource for Node {
         };
         let inventory = draft.inventory();
         if old.is_none() && inventory.envelopes.is_stored(id.as_str()) {
-            return Err(Refusal::Conflict(format!("{id} is registered already: change it with PUT or PATCH")));
+            return Err(Refusal::Conflict(format!(
+                "{id} is registered already: change it with PUT or PATCH"
+            )));
         }
         let mut extra = match (old, inventory.envelopes.get(id.as_str())) {
             (None, Some(known)) => known.extra.clone(),
@@ -245,7 +253,13 @@ fn put_component(draft: &mut Draft<'_>, id: &Location, spec: &Spec, replaces: bo
 }
 
 /// Stores the cards that are named; where the list replaces one, others go.
-fn put_cards(draft: &mut Draft<'_>, id: &Location, spec: &Spec, replaces: bool, now: &str) -> Result<(), Refusal> {
+fn put_cards(
+    draft: &mut Draft<'_>,
+    id: &Location,
+    spec: &Spec,
+    replaces: bool,
+    now: &str,
+) -> Result<(), Refusal> {
     let booting = Interface { mac: spec.boot_mac.clone(), ..Interface::default() };
     let boots = Some(&booting).filter(|card| !card.mac.is_empty());
     if replaces {

@@ -17,7 +17,12 @@ use super::api::{Access, Ask, Handler, Reply, Route, Service};
 use super::boot_service::boot_once;
 use super::inventory::Draft;
 
-const fn read(access: Access, path: &'static str, summary: &'static str, handler: fn(&Ask<'_>) -> Reply) -> Route {
+const fn read(
+    access: Access,
+    path: &'static str,
+    summary: &'static str,
+    handler: fn(&Ask<'_>) -> Reply,
+) -> Route {
     let handler = Handler::Read(handler);
     Route { service: Service::Bss, method: Method::GET, path, access, limit: BULK, summary, handler }
 }
@@ -34,16 +39,42 @@ const fn write(
     summary: &'static str,
     handler: fn(&Ask<'_>, &mut Draft<'_>) -> Reply,
 ) -> Route {
-    Route { service: Service::Bss, method, path, access, limit: BULK, summary, handler: Handler::Write(handler) }
+    Route {
+        service: Service::Bss,
+        method,
+        path,
+        access,
+        limit: BULK,
+        summary,
+        handler: Handler::Write(handler),
+    }
 }
 
 /// The routes. What tells of single nodes needs a token where tokens are on; the reference asks for one at
 /// `bootparameters` alone.
 pub const ROUTES: &[Route] = &[
     read(Access::Admin, PARAMETERS, "Boot parameters, all or those asked for", parameters::get),
-    write(Method::POST, Access::Admin, PARAMETERS, "Add boot parameters where there are none", parameters::post),
-    write(Method::PUT, Access::Admin, PARAMETERS, "Set boot parameters; what is blank stays", parameters::put),
-    write(Method::PATCH, Access::Admin, PARAMETERS, "Change boot parameters that are there", parameters::patch),
+    write(
+        Method::POST,
+        Access::Admin,
+        PARAMETERS,
+        "Add boot parameters where there are none",
+        parameters::post,
+    ),
+    write(
+        Method::PUT,
+        Access::Admin,
+        PARAMETERS,
+        "Set boot parameters; what is blank stays",
+        parameters::put,
+    ),
+    write(
+        Method::PATCH,
+        Access::Admin,
+        PARAMETERS,
+        "Change boot parameters that are there",
+        parameters::patch,
+    ),
     write(Method::DELETE, Access::Admin, PARAMETERS, "Remove boot parameters", parameters::delete),
     read(Access::Open, "/bootscript", "The boot script of the node with this mac, name or nid", script::get),
     read(Access::Inventory, "/hosts", "Nodes with their MACs", hosts::get),

@@ -156,7 +156,9 @@ pub fn post(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
         let mut fresh = wanted;
         fresh.retain(|(identifier, _)| identifier.units(draft.inventory()).is_empty());
         if fresh.is_empty() && stated.is_empty() {
-            return Err(Refused::bad("data already exists for every identifier; use PUT or PATCH to change it"));
+            return Err(Refused::bad(
+                "data already exists for every identifier; use PUT or PATCH to change it",
+            ));
         }
         Ok(assign(draft, fresh, &ask.time())?)
     };
@@ -191,7 +193,9 @@ pub fn patch(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
         let identifiers = said.identifiers()?;
         let not_found = |detail: String| Refused { status: StatusCode::NOT_FOUND, detail };
         if said.is_blank() {
-            return Err(not_found("Not Found: must specify at least one of params, kernel, or initrd".to_owned()));
+            return Err(not_found(
+                "Not Found: must specify at least one of params, kernel, or initrd".to_owned(),
+            ));
         }
         let mut wanted = Vec::with_capacity(identifiers.len());
         let mut missing = Vec::new();
@@ -218,7 +222,9 @@ pub fn delete(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
         let mut identifiers = said.identifiers()?;
         identifiers.retain(|identifier| !identifier.units(draft.inventory()).is_empty());
         if identifiers.is_empty() {
-            return Err(Refused::bad("nothing to delete: no boot parameters are stored for these identifiers"));
+            return Err(Refused::bad(
+                "nothing to delete: no boot parameters are stored for these identifiers",
+            ));
         }
         change(ask, draft, identifiers.into_iter().map(|identifier| (identifier, None)).collect())
     };

@@ -11,7 +11,8 @@ use crate::openchami::xname::Location;
 use crate::records::{Bmc, BootEntry, BootFile, Node, Origin, Snapshot};
 
 use super::{
-    BootUnit, Component, Envelope, EthernetInterface, Filed, Group, Inventory, IpEntry, Member, Meta, RedfishEndpoint,
+    BootUnit, Component, Envelope, EthernetInterface, Filed, Group, Inventory, IpEntry, Member, Meta,
+    RedfishEndpoint,
 };
 
 /// Nodes of the files by xname, with their place in file order.

@@ -3,6 +3,7 @@
 //!
 //! Writers work on a [`Draft`], which notes what has to be stored and which nodes the change concerns.
 
+mod cloud;
 mod derive;
 mod draft;
 mod files;
@@ -54,6 +55,14 @@ pub enum Index {
     CloudGroupUid,
     /// Instance info by name or instance id.
     InstanceOf,
+    /// Envelopes by uid.
+    EnvelopeUid,
+    /// Cluster defaults by the time of their last change.
+    DefaultsUpdated,
+    /// Cluster defaults by name.
+    DefaultsName,
+    /// WireGuard peers by name.
+    PeerName,
     /// Envelopes by name.
     EnvelopeName,
 }
@@ -235,6 +244,14 @@ impl Inventory {
         Self: HasTable<R>,
     {
         self.keys(index, term).filter_map(|key| HasTable::<R>::table(self).get(key))
+    }
+
+    /// Key of the record that `index` files under its last term.
+    pub fn last(&self, index: Index) -> Option<&str> {
+        let from = (index, String::new(), String::new());
+        // No term of ours is as great as the greatest character.
+        let to = (index, char::MAX.to_string(), String::new());
+        self.index.range(from..to).next_back().map(|(_, _, key)| key.as_str())
     }
 
     /// Labels of the groups that a component is in, in order.

@@ -46,6 +46,25 @@ pub struct Filed<R> {
     pub origin: Origin,
 }
 
+impl<R: Record> Filed<R> {
+    /// Another record with what the file states in place of what it says itself.
+    pub fn over(&self, record: &R) -> R {
+        merged(self, record)
+    }
+
+    /// Checks that `record` says nothing else than the file does.
+    pub fn check(&self, record: &R) -> Result<(), Owned> {
+        let (Ok(wanted), Ok(stated)) = (serde_json::to_value(record), serde_json::to_value(&self.record))
+        else {
+            return Ok(());
+        };
+        match self.owned.iter().find(|(field, _)| wanted.get(field) != stated.get(field)) {
+            Some((_, yaml)) => Err(owned::<R>(&record.key(), &self.origin, yaml)),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A write that would change or remove what a file states.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{what} {key}: {file} line {line} states its `{field}`: change it there")]
@@ -167,16 +186,7 @@ impl<R: Record> Table<R> {
 
     /// Checks that storing `record` changes nothing that a file states.
     pub(super) fn check_put(&self, record: &R) -> Result<(), Owned> {
-        let key = record.key();
-        let Some(file) = self.files.get(&*key) else { return Ok(()) };
-        let (Ok(wanted), Ok(stated)) = (serde_json::to_value(record), serde_json::to_value(&file.record))
-        else {
-            return Ok(());
-        };
-        match file.owned.iter().find(|(field, _)| wanted.get(field) != stated.get(field)) {
-            Some((_, yaml)) => Err(owned::<R>(&key, &file.origin, yaml)),
-            None => Ok(()),
-        }
+        self.files.get(&*record.key()).map_or(Ok(()), |file| file.check(record))
     }
 
     /// Checks that no file states this record at all.

@@ -600,6 +600,13 @@ impl Record for ClusterDefaults {
     fn key(&self) -> Cow<'_, str> {
         self.metadata.uid.as_str().into()
     }
+
+    fn terms(&self) -> Vec<(Index, String)> {
+        vec![
+            (Index::DefaultsUpdated, self.metadata.updated_at.clone()),
+            (Index::DefaultsName, self.metadata.name.clone()),
+        ]
+    }
 }
 
 /// What cloud-init tells one node beside what its records say.
@@ -684,6 +691,10 @@ impl Record for WireGuardPeer {
 
     fn key(&self) -> Cow<'_, str> {
         self.metadata.uid.as_str().into()
+    }
+
+    fn terms(&self) -> Vec<(Index, String)> {
+        vec![(Index::PeerName, self.metadata.name.clone())]
     }
 }
 
