@@ -50,6 +50,9 @@ pub struct Args {
     /// Folder with script templates that replace the built-in ones.
     #[arg(long, value_name = "DIR")]
     templates: Option<PathBuf>,
+    /// Folder with cloud-init's defaults.yaml, groups.yaml and nodes.yaml, as `ochami cloud-init` takes them.
+    #[arg(long, value_name = "DIR")]
+    cloud_init: Option<PathBuf>,
     /// Folder with loaders, or `none` [default: where `bootlace firmware fetch` puts them].
     #[arg(long, value_name = "DIR|none")]
     firmware: Option<PathBuf>,
@@ -84,6 +87,7 @@ impl Args {
             boot: some(self.boot),
             assets: self.assets,
             templates: self.templates,
+            cloud_init: self.cloud_init,
             firmware: self.firmware.map(|path| {
                 if path.as_os_str() == "none" { FirmwareSource::None } else { FirmwareSource::Folder(path) }
             }),
@@ -220,12 +224,12 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
             report_end(ended.map_err(anyhow::Error::from), &failed);
         }));
     }
-    let (http_world, http_journal) = (current.clone(), journal.clone());
+    let http_journal = journal.clone();
     let http_task = for_http.spawn(http::serve(
         http_listeners,
         listen,
         links.clone(),
-        http_world,
+        running.api.clone(),
         peers,
         http_journal,
         stopped.clone(),

@@ -29,7 +29,7 @@ use super::v6::{SettingsV6, SubnetV6, SwitchesV6};
 use super::values::{self, KNOB_KEYS};
 
 /// Keys of bootlace.yaml besides the wire knobs.
-pub const KEYS: [&str; 23] = [
+pub const KEYS: [&str; 25] = [
     "mode",
     "interfaces",
     "observe_as",
@@ -37,6 +37,8 @@ pub const KEYS: [&str; 23] = [
     "boot",
     "assets",
     "templates",
+    "cloud_init",
+    "network_config",
     "firmware",
     "http",
     "hostname",
@@ -79,6 +81,8 @@ pub struct Flags {
     pub assets: Option<PathBuf>,
     /// `--templates`.
     pub templates: Option<PathBuf>,
+    /// `--cloud-init`.
+    pub cloud_init: Option<PathBuf>,
     /// `--firmware`.
     pub firmware: Option<FirmwareSource>,
     /// `--http`, repeated.
@@ -104,6 +108,10 @@ pub struct Written {
     pub assets: Option<PathBuf>,
     /// `templates`
     pub templates: Option<PathBuf>,
+    /// `cloud_init`
+    pub cloud_init: Option<PathBuf>,
+    /// `network_config`
+    pub network_config: Option<bool>,
     /// `firmware`
     pub firmware: Option<FirmwareSource>,
     /// `http`; an empty list switches HTTP off.
@@ -188,6 +196,8 @@ pub fn interpret(document: &Document<'_>, findings: &mut Findings) -> Written {
     written.boot = paths(&mut table, "boot", folder);
     written.assets = existing_folder(&mut table, "assets", folder);
     written.templates = existing_folder(&mut table, "templates", folder);
+    written.cloud_init = table.text("cloud_init").map(|text| folder.join(text.value));
+    written.network_config = table.truth("network_config");
     written.firmware = table.text("firmware").map(|text| match text.value {
         "none" => FirmwareSource::None,
         path => FirmwareSource::Folder(folder.join(path)),
@@ -501,6 +511,8 @@ impl Written {
             boot: flags.boot.clone().unwrap_or(self.boot),
             assets: flags.assets.clone().or(self.assets),
             templates: flags.templates.clone().or(self.templates),
+            cloud_init: flags.cloud_init.clone().or(self.cloud_init),
+            network_config: self.network_config.unwrap_or(false),
             firmware: flags
                 .firmware
                 .clone()

@@ -284,6 +284,10 @@ pub struct Settings {
     pub boot: Vec<PathBuf>,
     /// Asset folder.
     pub assets: Option<PathBuf>,
+    /// Folder with cloud-init's defaults.yaml, groups.yaml, nodes.yaml.
+    pub cloud_init: Option<PathBuf>,
+    /// `/cloud-init/network-config` is served.
+    pub network_config: bool,
     /// Folder with script templates that override the built-in ones by name.
     pub templates: Option<PathBuf>,
     /// Loaders.
