@@ -18,7 +18,7 @@ use crate::link::Interface;
 use crate::link::dhcp::in_force;
 use crate::openchami::cloud_init::{self, files::CloudFiles};
 use crate::openchami::start::Running;
-use crate::records::{self, load::ServedSubnet};
+use crate::records::{self, BmcKey, load::ServedSubnet};
 use crate::world::World;
 
 /// Editors and copies write in several steps: wait until the files have been quiet this long.
@@ -85,7 +85,10 @@ pub fn assemble(
         problems.extend(found);
     }
     match loaded.snapshot {
-        Some(records) if !problems.iter().any(Diagnostic::is_error) => {
+        Some(mut records) if !problems.iter().any(Diagnostic::is_error) => {
+            for (place, bmc) in (0..).zip(loaded.bmcs) {
+                records.put_bmc(BmcKey::File(place), bmc);
+            }
             let mut world = World::new(settings, records, loaders, templates);
             world.inventory.lay_cloud_files(&cloud_files);
             Ok(Assembled { world, warnings: problems })

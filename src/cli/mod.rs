@@ -8,6 +8,7 @@ pub mod lab;
 pub mod observe;
 pub mod render;
 pub mod serve;
+pub mod transfer;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,10 @@ pub enum Command {
     Check(check::Args),
     /// Show what a group's cloud-init file becomes on a node.
     Render(render::Args),
+    /// Write what the API stored as nodes.yaml, boot.yaml and rest.json.
+    Export(transfer::Args),
+    /// Store what an export, or any nodes.yaml and boot.yaml, holds.
+    Import(transfer::Args),
     /// Fetch, list and verify boot loaders.
     #[command(subcommand)]
     Firmware(firmware::Command),
@@ -48,6 +53,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Observe(args) => observe::run(args),
         Command::Check(args) => check::run(args),
         Command::Render(args) => render::run(args),
+        Command::Export(args) => transfer::export(args),
+        Command::Import(args) => transfer::import(args),
         Command::Firmware(command) => firmware::run(command),
         Command::Lab(command) => lab::run(command),
     }

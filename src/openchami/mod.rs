@@ -11,6 +11,8 @@ pub mod cloud_init;
 pub mod endpoint;
 pub mod inventory;
 pub mod metadata_service;
+pub mod own;
+pub mod smd;
 pub mod start;
 #[cfg(test)]
 pub mod testing;
@@ -21,6 +23,8 @@ use api::Route;
 
 /// The routes of every service.
 pub static ROUTES: &[&[Route]] = &[
+    smd::ROUTES,
+    own::ROUTES,
     cloud_init::ROUTES,
     metadata_service::ROUTES,
     metadata_service::CLUSTER_DEFAULTS,
