@@ -43,6 +43,7 @@ pub fn assemble(
     for own in &mut settings.interfaces {
         let found = interfaces.iter().find(|interface| *interface.name == *own.name);
         own.served_at = found.map(|interface| interface.address);
+        own.served_in = found.map(|interface| interface.network);
     }
     let loaded = records::load::load(&settings.nodes, &settings.boot, Some(&settings), config);
     let mut problems = loaded.diagnostics;

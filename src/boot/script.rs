@@ -11,6 +11,7 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode
 
 use crate::client::Cpu;
 use crate::config::Mode;
+use crate::openchami::cloud_init::names;
 use crate::policy::Reason;
 use crate::records::{BootEntry, BootFile, Instead, Mac, NextBoot, Node, Snapshot, Xname};
 use crate::world::World;
@@ -149,7 +150,8 @@ pub fn bootscript(world: &World, request: &ScriptRequest) -> Script {
         Who::Mac { mac, .. } => Some(*mac),
         _ => None,
     };
-    let mut values = Values::of_node(node, mac, world.settings.hostname);
+    let hostname = names::hostname(&world.inventory, node, world.settings.hostname);
+    let mut values = Values::of_node(node, mac, hostname);
     values.server = request.base.clone();
     values.retry = request.retry;
     let who = match values.mac.clone() {

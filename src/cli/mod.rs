@@ -6,6 +6,7 @@ pub mod check;
 pub mod firmware;
 pub mod lab;
 pub mod observe;
+pub mod render;
 pub mod serve;
 pub mod transfer;
 
@@ -31,6 +32,8 @@ pub enum Command {
     Observe(serve::Args),
     /// Lint nodes.yaml, boot.yaml and bootlace.yaml: every problem, with its place and its cure.
     Check(check::Args),
+    /// Show what a group's cloud-init file becomes on a node.
+    Render(render::Args),
     /// Write what the API stored as nodes.yaml, boot.yaml and rest.json.
     Export(transfer::Args),
     /// Store what an export, or any nodes.yaml and boot.yaml, holds.
@@ -49,6 +52,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args),
         Command::Observe(args) => observe::run(args),
         Command::Check(args) => check::run(args),
+        Command::Render(args) => render::run(args),
         Command::Export(args) => transfer::export(args),
         Command::Import(args) => transfer::import(args),
         Command::Firmware(command) => firmware::run(command),

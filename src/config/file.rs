@@ -196,7 +196,7 @@ pub fn interpret(document: &Document<'_>, findings: &mut Findings) -> Written {
     written.boot = paths(&mut table, "boot", folder);
     written.assets = existing_folder(&mut table, "assets", folder);
     written.templates = existing_folder(&mut table, "templates", folder);
-    written.cloud_init = table.text("cloud_init").map(|text| folder.join(text.value));
+    written.cloud_init = existing_folder(&mut table, "cloud_init", folder);
     written.network_config = table.truth("network_config");
     written.firmware = table.text("firmware").map(|text| match text.value {
         "none" => FirmwareSource::None,
@@ -324,6 +324,7 @@ fn interfaces(table: &mut Table<'_, '_>) -> Vec<InterfaceSettings> {
                 v6: values::switches_v6(&mut inner),
                 observe_as: None,
                 served_at: None,
+                served_in: None,
             };
             (interface, name.map_or(item.span, |name| name.span))
         };

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::Method;
@@ -18,11 +19,13 @@ use serde_json::Value;
 
 use crate::boot::template::Templates;
 use crate::config::Settings;
+use crate::config::source::Source;
 use crate::firmware::Loaders;
 use crate::records::{self, Snapshot};
 use crate::world::World;
 
 use super::api::{Ask, Asker, Handler, Reply, Request, Routed, route};
+use super::cloud_init::files::CloudFiles;
 use super::history::History;
 use super::inventory::{Draft, Live};
 
@@ -66,6 +69,18 @@ impl Harness {
         let loaded = records::load::load(&nodes, &boot, None, None);
         let snapshot = loaded.snapshot.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
         self.files = Live::of_files(snapshot);
+        self.restart();
+        self
+    }
+
+    /// The same with files of `--cloud-init`, by name.
+    pub fn cloud_files(mut self, files: &[(&str, &str)]) -> Self {
+        let (mut cloud, mut findings) = (CloudFiles::default(), crate::config::Findings::default());
+        for (name, text) in files {
+            cloud.add(&Arc::new(Source::new(*name, (*text).to_owned())), &mut findings);
+        }
+        assert_eq!(findings.into_list(), []);
+        self.files.inventory.lay_cloud_files(&cloud);
         self.restart();
         self
     }

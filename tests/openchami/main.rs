@@ -8,5 +8,9 @@
     reason = "a test may fail loudly and is a shell"
 )]
 
+mod cloud_init;
+mod cloud_init_client;
 mod durable;
+mod metadata_service;
+mod replay_cloud_init;
 mod support;
