@@ -13,14 +13,15 @@
 //! ```
 //!
 //! Around them: [`config`] (bootlace.yaml), [`records`] (nodes.yaml, boot.yaml), [`firmware`] (loaders),
-//! [`world`] (the immutable value that one decision is made from), [`lab`] (a virtual boot VLAN) and
-//! [`cli`] (one file per command).
+//! [`world`] (the immutable value that one decision is made from), [`discover`] (records from files and BMCs for an
+//! SMD), [`lab`] (a virtual boot VLAN) and [`cli`] (one file per command).
 
 pub mod boot;
 pub mod cli;
 pub mod client;
 pub mod config;
 pub mod dhcp;
+pub mod discover;
 pub mod firmware;
 pub mod http;
 pub mod journal;

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 the files or the system say no, 2 wrong usage.
 
 pub mod check;
+pub mod discover;
 pub mod firmware;
 pub mod lab;
 pub mod observe;
@@ -30,6 +31,9 @@ pub enum Command {
     Observe(serve::Args),
     /// Lint nodes.yaml, boot.yaml and bootlace.yaml: every problem, with its place and its cure.
     Check(check::Args),
+    /// Tell an SMD which machines there are.
+    #[command(subcommand)]
+    Discover(discover::Command),
     /// Fetch, list and verify boot loaders.
     #[command(subcommand)]
     Firmware(firmware::Command),
@@ -44,6 +48,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args),
         Command::Observe(args) => observe::run(args),
         Command::Check(args) => check::run(args),
+        Command::Discover(command) => discover::run(command),
         Command::Firmware(command) => firmware::run(command),
         Command::Lab(command) => lab::run(command),
     }
