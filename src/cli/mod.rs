@@ -31,7 +31,7 @@ pub enum Command {
     Observe(serve::Args),
     /// Lint nodes.yaml, boot.yaml and bootlace.yaml: every problem, with its place and its cure.
     Check(check::Args),
-    /// Tell an SMD which machines there are.
+    /// Tell an SMD which machines there are: from a file, or by asking their BMCs.
     #[command(subcommand)]
     Discover(discover::Command),
     /// Fetch, list and verify boot loaders.

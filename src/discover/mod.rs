@@ -1,9 +1,10 @@
-//! Telling an SMD which machines there are: from a file ([`static_file`]).
+//! Telling an SMD which machines there are: from a file ([`static_file`]), or by asking their BMCs ([`redfish`]).
 //!
-//! It ends in requests to the `/hsm/v2` of a State Management Database, bootlace's own or a real one. What is
+//! Both end in requests to the `/hsm/v2` of a State Management Database, bootlace's own or a real one. What is
 //! sent is a value ([`Request`]), made by pure functions; [`push`] is the edge that sends it.
 
 pub mod push;
+pub mod redfish;
 pub mod static_file;
 
 use std::fmt;

@@ -10,12 +10,15 @@ use reqwest::{Certificate, Client, Response, StatusCode, redirect};
 use serde::Serialize;
 
 use super::{BaseUrl, Request};
+use crate::records::Bmc;
 
 /// An SMD limits its own work to 60 seconds; ours is longer, so that its answer is what is seen.
 const REQUEST_LIMIT: Duration = Duration::from_secs(75);
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// Answers are read up to here, bytes: enough for every message, and no more for whoever else answers.
 const ANSWER_MAX: usize = 64 * 1024;
+/// Longest list that is read, bytes: some hundred thousand endpoints.
+const LIST_MAX: usize = 256 << 20;
 /// Longest part of a foreign answer that is shown, characters.
 const SHOWN_MAX: usize = 300;
 /// After so many requests in a row without any answer the rest is not tried.
@@ -197,18 +200,54 @@ impl Smd {
         let to = response.headers().get("location").and_then(|to| to.to_str().ok()).map(str::to_owned);
         let message = match to {
             Some(to) if status.is_redirection() => format!("it redirects to {}; give that URL", shown(&to)),
-            _ => said(&answer(response).await, status),
+            _ => said(&answer(response, ANSWER_MAX).await, status),
         };
         Err(failure(Some(status.as_u16()), message))
     }
 
+    /// The BMCs that the SMD knows: xname, card, address.
+    ///
+    /// # Errors
+    /// Any answer that is no 2xx and no list of RedfishEndpoints, or none.
+    pub async fn known_bmcs(&self) -> Result<Vec<Bmc>, Failure> {
+        let url = self.base.join("/hsm/v2/Inventory/RedfishEndpoints");
+        let failure = |status: Option<StatusCode>, message| Failure {
+            subject: "RedfishEndpoints that it knows".to_owned(),
+            method: "GET".to_owned(),
+            url: url.clone(),
+            status: status.map(|status| status.as_u16()),
+            message,
+        };
+        let mut builder = self.client.get(&url);
+        if let Some(token) = &self.token {
+            builder = builder.bearer_auth(token);
+        }
+        let response = builder.send().await.map_err(|cause| failure(None, reason(&cause)))?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(failure(Some(status), said(&answer(response, ANSWER_MAX).await, status)));
+        }
+        let text = answer(response, LIST_MAX).await;
+        let no_list = || failure(Some(status), "the answer is no list of RedfishEndpoints".to_owned());
+        let list: serde_json::Value = serde_json::from_str(&text).map_err(|_| no_list())?;
+        let list = list.get("RedfishEndpoints").and_then(|list| list.as_array()).ok_or_else(no_list)?;
+        let text = |endpoint: &serde_json::Value, key: &str| {
+            endpoint.get(key).and_then(|text| text.as_str()).unwrap_or_default().to_owned()
+        };
+        let bmc = |endpoint| Bmc {
+            xname: text(endpoint, "ID").parse().ok(),
+            mac: text(endpoint, "MACAddr").parse().ok(),
+            // Crawlers send the address as name.
+            ip: text(endpoint, "IPAddress").parse().or_else(|_| text(endpoint, "FQDN").parse()).ok(),
+            fqdn: Some(text(endpoint, "FQDN")),
+            ..Bmc::default()
+        };
+        Ok(list.iter().map(bmc).filter(|bmc| bmc.xname.is_some()).collect())
+    }
+
     /// Sends everything in order; `progress` hears of each result. Goes on after a refusal, and stops when
     /// nobody answers any more.
-    pub async fn push(
-        &self,
-        requests: &[Request],
-        progress: &mut Progress<'_>,
-    ) -> Pushed {
+    pub async fn push(&self, requests: &[Request], progress: &mut Progress<'_>) -> Pushed {
         let mut pushed = Pushed::default();
         let mut silent = 0;
         for (index, request) in requests.iter().enumerate() {
@@ -249,11 +288,11 @@ pub(super) fn reason(error: &reqwest::Error) -> String {
     causes.pop().map_or_else(|| error.to_string(), |cause| shown(&cause))
 }
 
-async fn answer(mut response: Response) -> String {
+async fn answer(mut response: Response, limit: usize) -> String {
     let mut bytes = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
         bytes.extend_from_slice(&chunk);
-        if bytes.len() >= ANSWER_MAX {
+        if bytes.len() >= limit {
             break;
         }
     }

@@ -7,6 +7,9 @@
     reason = "a test may fail loudly and is a shell"
 )]
 
+#[path = "../support/redfish.rs"]
+mod emulator;
+mod redfish;
 #[path = "../support/smd.rs"]
 mod smd;
 mod static_push;

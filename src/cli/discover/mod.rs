@@ -1,5 +1,6 @@
 //! `bootlace discover`: tells an SMD which machines there are.
 
+mod redfish;
 mod static_file;
 
 use std::io::{IsTerminal, Write};
@@ -19,12 +20,15 @@ const SMALL_FILE_MAX: u64 = 1 << 20;
 pub enum Command {
     /// Push the records of a nodes.yaml to an SMD, as `ochami discover static` does.
     Static(static_file::Args),
+    /// Ask the machines' BMCs by Redfish; store the result in an SMD, or write it as nodes.yaml.
+    Redfish(redfish::Args),
 }
 
 /// Runs one.
 pub fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Static(args) => static_file::run(args),
+        Command::Redfish(args) => redfish::run(args),
     }
 }
 
