@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 the files or the system say no, 2 wrong usage.
 
 pub mod check;
+pub mod discover;
 pub mod firmware;
 pub mod lab;
 pub mod observe;
@@ -38,6 +39,9 @@ pub enum Command {
     Export(transfer::Args),
     /// Store what an export, or any nodes.yaml and boot.yaml, holds.
     Import(transfer::Args),
+    /// Tell an SMD which machines there are: from a file, or by asking their BMCs.
+    #[command(subcommand)]
+    Discover(discover::Command),
     /// Fetch, list and verify boot loaders.
     #[command(subcommand)]
     Firmware(firmware::Command),
@@ -55,6 +59,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Render(args) => render::run(args),
         Command::Export(args) => transfer::export(args),
         Command::Import(args) => transfer::import(args),
+        Command::Discover(command) => discover::run(command),
         Command::Firmware(command) => firmware::run(command),
         Command::Lab(command) => lab::run(command),
     }
