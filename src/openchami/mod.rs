@@ -5,9 +5,11 @@
 //! - [`api`]: requests, replies, the table of routes, and where they meet the records.
 //! - one folder a service: its routes, and its view of the records.
 
+pub mod access;
 pub mod api;
 pub mod endpoint;
 pub mod inventory;
+pub mod openapi;
 pub mod start;
 pub mod transfer;
 pub mod xname;
