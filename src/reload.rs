@@ -17,7 +17,7 @@ use crate::journal::{Event, Journal, Level, Notice};
 use crate::link::Interface;
 use crate::link::dhcp::in_force;
 use crate::openchami::start::Running;
-use crate::records::{self, load::ServedSubnet};
+use crate::records::{self, BmcKey, load::ServedSubnet};
 use crate::world::World;
 
 /// Editors and copies write in several steps: wait until the files have been quiet this long.
@@ -77,7 +77,10 @@ pub fn assemble(
         problems.push(problem);
     }
     match loaded.snapshot {
-        Some(records) if !problems.iter().any(Diagnostic::is_error) => {
+        Some(mut records) if !problems.iter().any(Diagnostic::is_error) => {
+            for (place, bmc) in (0..).zip(loaded.bmcs) {
+                records.put_bmc(BmcKey::File(place), bmc);
+            }
             Ok(Assembled { world: World::new(settings, records, loaders, templates), warnings: problems })
         }
         _ => Err(problems),

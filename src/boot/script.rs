@@ -157,6 +157,11 @@ pub fn bootscript(world: &World, request: &ScriptRequest) -> Script {
         values.message = format!("{label} is not booted: its record says netboot: false (netboot-off)");
         return refuse(world, script, Name::Exit, values, Reason::NetbootOff);
     }
+    if node.disabled {
+        values.message = format!("{label} waits: it is disabled, Enabled is false (node-disabled)");
+        values.delay = wait_delay(request.retry);
+        return refuse(world, script, Name::Wait, values, Reason::NodeDisabled);
+    }
     match choose(&world.records, node, request.arch.as_deref()) {
         Choice::Entry(Match { entry, by }) => {
             values.entry = Some(entry.name.clone());

@@ -9,6 +9,7 @@ pub mod observe;
 pub mod ochami_config;
 pub mod serve;
 pub mod token;
+pub mod transfer;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,10 @@ pub enum Command {
     Observe(serve::Args),
     /// Lint nodes.yaml, boot.yaml and bootlace.yaml: every problem, with its place and its cure.
     Check(check::Args),
+    /// Write what the API stored as nodes.yaml, boot.yaml and rest.json.
+    Export(transfer::Args),
+    /// Store what an export, or any nodes.yaml and boot.yaml, holds.
+    Import(transfer::Args),
     /// Fetch, list and verify boot loaders.
     #[command(subcommand)]
     Firmware(firmware::Command),
@@ -51,6 +56,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args),
         Command::Observe(args) => observe::run(args),
         Command::Check(args) => check::run(args),
+        Command::Export(args) => transfer::export(args),
+        Command::Import(args) => transfer::import(args),
         Command::Firmware(command) => firmware::run(command),
         Command::Token(command) => token::run(command),
         Command::OchamiConfig(args) => ochami_config::run(args),

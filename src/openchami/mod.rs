@@ -10,11 +10,15 @@ pub mod api;
 pub mod endpoint;
 pub mod inventory;
 pub mod openapi;
+pub mod own;
+pub mod smd;
 pub mod start;
+#[cfg(test)]
+pub mod testing;
 pub mod transfer;
 pub mod xname;
 
 use api::Route;
 
 /// The routes of every service.
-pub static ROUTES: &[&[Route]] = &[];
+pub static ROUTES: &[&[Route]] = &[smd::ROUTES, own::ROUTES];

@@ -12,7 +12,8 @@ const TOKEN: &str = "token";
 /// Describes one service as it is found under a prefix, or all of them under their first ones.
 pub fn describe(of: Option<(Service, &'static str)>) -> Value {
     let mut paths: Map<String, Value> = Map::new();
-    let routes = route::all().filter(|route| of.is_none_or(|(service, _)| route.service == service));
+    let routes = route::all().filter(|route| route.access != Access::Local);
+    let routes = routes.filter(|route| of.is_none_or(|(service, _)| route.service == service));
     for route in routes {
         let prefix = if of.is_some() { "" } else { route.service.prefixes()[0] };
         let path = match format!("{prefix}{}", route.path) {
@@ -57,7 +58,7 @@ fn item(path: &str) -> Value {
 fn operation(route: &Route, path: &str) -> Value {
     let name: String = path.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     let security = match route.access {
-        Access::Admin => json!([{TOKEN: []}]),
+        Access::Admin | Access::Local => json!([{TOKEN: []}]),
         Access::Inventory => json!([{TOKEN: []}, {}]),
         Access::Open | Access::Node => json!([]),
     };

@@ -116,6 +116,7 @@ pub(super) fn of_body(route: &Route) -> &'static [&'static str] {
         Service::Bss => BOOT_PARAMETERS,
         Service::CloudInit => CLOUD_INIT,
         Service::Boot | Service::Metadata => ENVELOPE,
+        Service::Own => &[],
     }
 }
 
