@@ -8,7 +8,9 @@ pub mod firmware;
 pub mod lab;
 pub mod observe;
 pub mod render;
+pub mod ochami_config;
 pub mod serve;
+pub mod token;
 pub mod transfer;
 
 use std::process::ExitCode;
@@ -45,6 +47,11 @@ pub enum Command {
     /// Fetch, list and verify boot loaders.
     #[command(subcommand)]
     Firmware(firmware::Command),
+    /// Make tokens for the API.
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Write the ochami client's configuration for this appliance, and say what else it needs.
+    OchamiConfig(ochami_config::Args),
     /// A virtual boot VLAN on this machine.
     #[command(subcommand)]
     Lab(lab::Command),
@@ -61,6 +68,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Import(args) => transfer::import(args),
         Command::Discover(command) => discover::run(command),
         Command::Firmware(command) => firmware::run(command),
+        Command::Token(command) => token::run(command),
+        Command::OchamiConfig(args) => ochami_config::run(args),
         Command::Lab(command) => lab::run(command),
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
+use super::api::ApiSettings;
 use super::class::ClassSettings;
 use super::menu::Menu;
 use super::mode::Mode;
@@ -324,6 +325,8 @@ pub struct Settings {
     pub pxe_classes: Vec<String>,
     /// PXE boot menu, for `option_43: menu`.
     pub menu: Option<Menu>,
+    /// The administrative listener.
+    pub api: ApiSettings,
     /// The mode that `observe` says the answers of.
     pub observe_as: Mode,
 }

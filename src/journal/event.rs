@@ -221,7 +221,7 @@ pub struct HttpEvent {
     pub bytes: u64,
     /// Body bytes promised.
     pub size: u64,
-    /// What was served: `script`, `loader`, `asset`, `generated`, or `-`.
+    /// What was served: `script`, `loader`, `asset`, `generated`, `api`, or `-`.
     pub what: &'static str,
     /// Why it was refused, or why a script is a waiting or exit script.
     pub reason: Option<Reason>,

@@ -5,6 +5,7 @@
 //! - [`api`]: requests, replies, the table of routes, and where they meet the records.
 //! - one folder a service: its routes, and its view of the records.
 
+pub mod access;
 pub mod api;
 pub mod boot_service;
 pub mod bss;
@@ -13,6 +14,7 @@ pub mod endpoint;
 pub mod history;
 pub mod inventory;
 pub mod metadata_service;
+pub mod openapi;
 pub mod own;
 pub mod smd;
 pub mod start;
