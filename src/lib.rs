@@ -13,8 +13,8 @@
 //! ```
 //!
 //! Around them: [`config`] (bootlace.yaml), [`records`] (nodes.yaml, boot.yaml), [`firmware`] (loaders),
-//! [`world`] (the immutable value that one decision is made from), [`lab`] (a virtual boot VLAN) and
-//! [`cli`] (one file per command).
+//! [`world`] (the immutable value that one decision is made from), [`store`] (what the API wrote, on disk),
+//! [`lab`] (a virtual boot VLAN) and [`cli`] (one file per command).
 
 pub mod boot;
 pub mod cli;
@@ -26,8 +26,10 @@ pub mod http;
 pub mod journal;
 pub mod lab;
 pub mod link;
+pub mod openchami;
 pub mod policy;
 pub mod records;
 pub mod reload;
+pub mod store;
 pub mod tftp;
 pub mod world;

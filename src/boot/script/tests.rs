@@ -233,7 +233,7 @@ fn a_template_is_named_by_the_entry_else_by_the_profile() {
     by_entry.script = Some("entry".to_owned());
     let second = Node { profile: Some("gpu".to_owned()), ..fixture::node(2) };
     let mut world = fixture::world(vec![node, second], vec![fixture::entry("plain", &[1]), by_entry]);
-    world.templates = Templates::load(Some(folder.path())).unwrap();
+    world.templates = Templates::load(Some(folder.path())).unwrap().into();
     let profile = Profile { script: Some("profile.ipxe".to_owned()), ..Profile::default() };
     world.settings.profiles.insert("gpu".to_owned(), profile);
     assert_eq!(bootscript(&world, &ask_mac("52:54:00:be:ef:01")).text, "#!ipxe\necho profile\n");

@@ -154,8 +154,8 @@ impl Ask {
         for (place, bmc) in (0..).zip(self.bmcs) {
             records.put_bmc(crate::records::BmcKey::File(place), bmc);
         }
-        let world =
-            World { settings: self.settings, records, loaders: self.loaders, templates: Default::default() };
+        let templates = crate::boot::template::Templates::default();
+        let world = World::new(self.settings, records, self.loaders, templates);
         let source = match self.port {
             Port::Dhcp => SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68),
             Port::Pxe => SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 77), 4011),
