@@ -20,6 +20,7 @@ pub mod boot;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod control;
 pub mod dhcp;
 pub mod firmware;
 pub mod http;

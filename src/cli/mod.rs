@@ -7,6 +7,7 @@ pub mod firmware;
 pub mod lab;
 pub mod observe;
 pub mod serve;
+pub mod transfer;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,10 @@ pub enum Command {
     Observe(serve::Args),
     /// Lint nodes.yaml, boot.yaml and bootlace.yaml: every problem, with its place and its cure.
     Check(check::Args),
+    /// Write what the API stored as nodes.yaml, boot.yaml and rest.json.
+    Export(transfer::Args),
+    /// Store what an export, or any nodes.yaml and boot.yaml, holds.
+    Import(transfer::Args),
     /// Fetch, list and verify boot loaders.
     #[command(subcommand)]
     Firmware(firmware::Command),
@@ -44,6 +49,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args),
         Command::Observe(args) => observe::run(args),
         Command::Check(args) => check::run(args),
+        Command::Export(args) => transfer::export(args),
+        Command::Import(args) => transfer::import(args),
         Command::Firmware(command) => firmware::run(command),
         Command::Lab(command) => lab::run(command),
     }

@@ -19,7 +19,7 @@ use crate::link::dhcp::{self, Listener};
 use crate::link::{Interface, LinkError, Links, Peers};
 use crate::openchami::start::Running;
 use crate::reload::{self, Assembled};
-use crate::{firmware, http, openchami, tftp};
+use crate::{control, firmware, http, openchami, tftp};
 
 /// How long open transfers may go on after a signal.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -185,6 +185,11 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         http::bind(&addresses)?
     };
 
+    let control = control::folder(world.settings.state.as_deref()).and_then(|folder| {
+        let bound = control::server::bind(&folder);
+        // Commands can do without it, machines boot without it.
+        bound.inspect_err(|error| journal.say(Level::Warn, "control", error.to_string())).ok()
+    });
     let ready = ready(&world, &interfaces, &transports, &addresses);
     let running = openchami::start::start(world, journal)?;
     let current = running.current.clone();
@@ -223,8 +228,12 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         http_world,
         peers,
         http_journal,
-        stopped,
+        stopped.clone(),
     ));
+    let control_task = control.map(|listener| {
+        let handler = openchami::api::local::handler(running.api.clone());
+        for_http.spawn(control::server::serve(listener, handler, stopped))
+    });
 
     let ended = for_http.block_on(async {
         let result = tokio::select! {
@@ -234,6 +243,10 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         // Nobody listens for `stop` any more only when everything has ended already.
         let _ = stop.send(true);
         let _ = tokio::time::timeout(DRAIN, http_task).await;
+        if let Some(task) = control_task {
+            // Whatever ends it then, its socket goes with the process.
+            let _ = tokio::time::timeout(DRAIN, task).await;
+        }
         result
     });
     for_http.shutdown_timeout(Duration::from_secs(1));

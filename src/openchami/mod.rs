@@ -8,11 +8,15 @@
 pub mod api;
 pub mod endpoint;
 pub mod inventory;
+pub mod own;
+pub mod smd;
 pub mod start;
+#[cfg(test)]
+pub mod testing;
 pub mod transfer;
 pub mod xname;
 
 use api::Route;
 
 /// The routes of every service.
-pub static ROUTES: &[&[Route]] = &[];
+pub static ROUTES: &[&[Route]] = &[smd::ROUTES, own::ROUTES];

@@ -6,7 +6,7 @@
 //! [`writer::Writer`], which lets waiting changes share one [`Store::commit`]. Answers never wait for the disk.
 //!
 //! Two things to know. Opening never writes: the file is first read whole under a layer that keeps all writes
-//! in memory ([`check`](self)), so a damaged or newer file stays as it was, and a full disk does not keep the
+//! in memory, so a damaged or newer file stays as it was, and a full disk does not keep the
 //! appliance from starting. And every commit is a two-phase one: a crash is then settled by the file's header
 //! alone, never by taking a step back to older data because a page looks wrong; damage is an error.
 

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use hyper::Method;
+use hyper::{Method, StatusCode};
 
 use super::Ask;
 use super::message::Reply;
@@ -23,11 +23,13 @@ pub enum Service {
     Boot,
     /// metadata-service.
     Metadata,
+    /// What none of them has: bootlace's own.
+    Own,
 }
 
 impl Service {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Smd, Self::Bss, Self::CloudInit, Self::Boot, Self::Metadata];
+    pub const ALL: [Self; 6] = [Self::Smd, Self::Bss, Self::CloudInit, Self::Boot, Self::Metadata, Self::Own];
 
     /// Paths that its routes are found under: its own, and the one that a gateway would add.
     pub fn prefixes(self) -> &'static [&'static str] {
@@ -37,6 +39,7 @@ impl Service {
             Self::CloudInit => &["/cloud-init", "/apis/cloud-init"],
             Self::Boot => &["/boot-service", "/apis/boot-service"],
             Self::Metadata => &["/metadata-service", "/apis/metadata-service"],
+            Self::Own => &["/bootlace/v1"],
         }
     }
 
@@ -48,13 +51,14 @@ impl Service {
             Self::CloudInit => "cloud-init",
             Self::Boot => "boot-service",
             Self::Metadata => "metadata-service",
+            Self::Own => "bootlace",
         }
     }
 
     /// A refusal in the form of this service.
-    pub fn refuse(self, status: hyper::StatusCode, detail: &str) -> Reply {
+    pub fn refuse(self, status: StatusCode, detail: &str) -> Reply {
         match self {
-            Self::Smd | Self::Bss => Reply::problem(status, detail),
+            Self::Smd | Self::Bss | Self::Own => Reply::problem(status, detail),
             Self::CloudInit => {
                 Reply { detail: Some(detail.to_owned()), ..Reply::text(status, &format!("{detail}\n")) }
             }
@@ -70,10 +74,14 @@ pub enum Access {
     Admin,
     /// The same, but the setting `public_inventory` opens it to all who reach the admin listener.
     Inventory,
+    /// Everybody who reaches the admin listener, also where tokens are on; not found on the boot-facing one.
+    Public,
     /// Everybody on both listeners: says nothing of any node.
     Open,
     /// The node that asks, on both listeners: it gets its own data and nobody else's.
     Node,
+    /// Whoever may open the control socket on this machine. Not found anywhere else.
+    Local,
 }
 
 /// What answers.
@@ -131,6 +139,17 @@ pub enum Routed {
     },
     /// To a route.
     Found(Found),
+}
+
+/// What the client is told of a path that leads nowhere.
+pub fn not_found() -> Reply {
+    Reply::text(StatusCode::NOT_FOUND, "404 page not found\n")
+}
+
+/// What the client is told of a path that has other methods.
+pub fn wrong_method(service: Service, allow: &str) -> Reply {
+    let reply = service.refuse(StatusCode::METHOD_NOT_ALLOWED, &format!("allow {allow}"));
+    reply.with("allow", allow)
 }
 
 /// A route with the variables of its path, and the prefix that was used.
