@@ -223,12 +223,12 @@ fn world() -> &'static World {
             let loader = Loader { name: name.into(), path: name.into(), size: 1, content };
             loaders.insert(name.to_owned(), Arc::new(loader));
         }
-        World {
-            settings: Written::default().with(&flags),
-            records: Snapshot::new(vec![node], vec![entry]),
-            loaders: Loaders::new(loaders),
-            templates: Default::default(),
-        }
+        World::new(
+            Written::default().with(&flags),
+            Snapshot::new(vec![node], vec![entry]),
+            Loaders::new(loaders),
+            bootlace::boot::template::Templates::default(),
+        )
     })
 }
 

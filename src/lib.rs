@@ -13,13 +13,15 @@
 //! ```
 //!
 //! Around them: [`config`] (bootlace.yaml), [`records`] (nodes.yaml, boot.yaml), [`firmware`] (loaders),
-//! [`world`] (the immutable value that one decision is made from), [`discover`] (records from files and BMCs for an
-//! SMD), [`lab`] (a virtual boot VLAN) and [`cli`] (one file per command).
+//! [`world`] (the immutable value that one decision is made from), [`store`] (what the API wrote, on disk),
+//! [`discover`] (records from files and BMCs for an SMD), [`lab`] (a virtual boot VLAN) and [`cli`] (one file per
+//! command).
 
 pub mod boot;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod control;
 pub mod dhcp;
 pub mod discover;
 pub mod firmware;
@@ -27,8 +29,10 @@ pub mod http;
 pub mod journal;
 pub mod lab;
 pub mod link;
+pub mod openchami;
 pub mod policy;
 pub mod records;
 pub mod reload;
+pub mod store;
 pub mod tftp;
 pub mod world;

@@ -16,8 +16,9 @@ use crate::firmware::Loaders;
 use crate::journal::{Event, Journal, Level, Notice};
 use crate::link::Interface;
 use crate::link::dhcp::in_force;
-use crate::records::{self, load::ServedSubnet};
-use crate::world::{Current, World};
+use crate::openchami::start::Running;
+use crate::records::{self, BmcKey, load::ServedSubnet};
+use crate::world::World;
 
 /// Editors and copies write in several steps: wait until the files have been quiet this long.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -76,8 +77,11 @@ pub fn assemble(
         problems.push(problem);
     }
     match loaded.snapshot {
-        Some(records) if !problems.iter().any(Diagnostic::is_error) => {
-            Ok(Assembled { world: World { settings, records, loaders, templates }, warnings: problems })
+        Some(mut records) if !problems.iter().any(Diagnostic::is_error) => {
+            for (place, bmc) in (0..).zip(loaded.bmcs) {
+                records.put_bmc(BmcKey::File(place), bmc);
+            }
+            Ok(Assembled { world: World::new(settings, records, loaders, templates), warnings: problems })
         }
         _ => Err(problems),
     }
@@ -109,7 +113,7 @@ pub fn report(journal: &Journal, problems: &[Diagnostic]) {
 }
 
 /// Reads everything again and swaps the world, or keeps the old one and says why.
-pub fn reload(flags: &Flags, current: &Current, interfaces: &[Interface], journal: &Journal) {
+pub async fn reload(flags: &Flags, running: &Running, interfaces: &[Interface], journal: &Journal) {
     let loaded = crate::config::load(flags);
     report(journal, &loaded.diagnostics);
     let Some(mut settings) = loaded.settings else {
@@ -119,7 +123,7 @@ pub fn reload(flags: &Flags, current: &Current, interfaces: &[Interface], journa
             "reload failed: the old records and settings stay in force",
         );
     };
-    let old = current.load();
+    let old = running.current.load();
     for key in keep_what_needs_a_restart(&mut settings, &old.settings) {
         journal.note(Event::Notice(Notice {
             level: Level::Warn,
@@ -139,8 +143,12 @@ pub fn reload(flags: &Flags, current: &Current, interfaces: &[Interface], journa
         }
         Ok(Assembled { world, warnings }) => {
             report(journal, &warnings);
-            let (nodes, entries) = (world.records.nodes().len(), world.records.entries().len());
-            current.swap(world);
+            let (nodes, entries) = (world.records.node_count(), world.records.entry_count());
+            // In turn with the writes of the API: what they stored comes under the new files.
+            let over_the_store = move |old: &World| world.with(&world.live().over(&old.inventory));
+            if let Err(error) = running.writer.replace(over_the_store).await {
+                return journal.say(Level::Error, "reload-failed", format!("reload failed: {error}"));
+            }
             journal.note(Event::Notice(Notice {
                 level: Level::Info,
                 name: "reloaded",

@@ -1,7 +1,9 @@
 //! What one decision is made from: settings, records and loaders, as one immutable value.
 //!
-//! A reload builds a new [`World`] and swaps it behind an atomic pointer, or keeps the old one.
+//! A reload builds a new [`World`] and swaps it behind an atomic pointer, or keeps the old one; a write through
+//! the API puts changed records into the same surroundings.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -9,19 +11,76 @@ use arc_swap::ArcSwap;
 use crate::boot::template::Templates;
 use crate::config::Settings;
 use crate::firmware::Loaders;
+use crate::openchami::inventory::{Inventory, Live};
 use crate::records::Snapshot;
 
-/// Settings, records, loaders and templates of one moment.
-#[derive(Debug)]
+/// A part of the world: cheap to clone, copied only by who changes a clone.
+#[derive(Debug, Default)]
+pub struct Part<T>(Arc<T>);
+
+impl<T> Clone for Part<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> From<T> for Part<T> {
+    fn from(value: T) -> Self {
+        Self(Arc::new(value))
+    }
+}
+
+impl<T> Deref for Part<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Clone> DerefMut for Part<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+/// Settings, records, loaders and templates of one moment. Cloning costs nothing.
+#[derive(Clone, Debug)]
 pub struct World {
     /// Settings in force.
-    pub settings: Settings,
+    pub settings: Part<Settings>,
     /// Nodes and boot entries.
     pub records: Snapshot,
+    /// The same as the OpenCHAMI services show it, and what only they know.
+    pub inventory: Inventory,
     /// Loaders that can be served.
-    pub loaders: Loaders,
+    pub loaders: Part<Loaders>,
     /// Script templates, compiled.
-    pub templates: Templates,
+    pub templates: Part<Templates>,
+}
+
+impl World {
+    /// A world whose records are those of the files alone.
+    pub fn new(
+        settings: impl Into<Part<Settings>>,
+        records: Snapshot,
+        loaders: impl Into<Part<Loaders>>,
+        templates: impl Into<Part<Templates>>,
+    ) -> Self {
+        let Live { records, inventory } = Live::of_files(records);
+        let (settings, loaders, templates) = (settings.into(), loaders.into(), templates.into());
+        Self { settings, records, inventory, loaders, templates }
+    }
+
+    /// The records, to be changed apart.
+    pub fn live(&self) -> Live {
+        Live { inventory: self.inventory.clone(), records: self.records.clone() }
+    }
+
+    /// The same surroundings with other records.
+    pub fn with(&self, live: &Live) -> Self {
+        Self { inventory: live.inventory.clone(), records: live.records.clone(), ..self.clone() }
+    }
 }
 
 /// The world in force; cheap to clone, never locked.

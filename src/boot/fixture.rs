@@ -75,12 +75,12 @@ pub fn world(nodes: Vec<Node>, entries: Vec<BootEntry>) -> World {
         size: 3,
         content: Arc::from(&b"MZ!"[..]),
     };
-    World {
-        settings: settings(),
-        records: Snapshot::new(nodes, entries),
-        loaders: Loaders::new([("snponly-x86_64.efi".to_owned(), Arc::new(loader))].into()),
-        templates: Templates::default(),
-    }
+    World::new(
+        settings(),
+        Snapshot::new(nodes, entries),
+        Loaders::new([("snponly-x86_64.efi".to_owned(), Arc::new(loader))].into()),
+        Templates::default(),
+    )
 }
 
 pub fn peer(world: &World, n: u8) -> Peer {

@@ -8,7 +8,6 @@
 //! for its file server if it were not told ours.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use crate::records::{BootEntry, BootFile, Mac, Node, Uuid, Xname};
 use crate::world::World;
@@ -117,11 +116,14 @@ pub fn render(world: &World, wanted: &Wanted, ask: &Ask<'_>) -> Result<String, M
         }
         Whose::Default => node,
     };
-    if !Arc::ptr_eq(owner, node) && owner.origin != node.origin {
+    if !owner.is_same(node) {
         return Err(Miss::Refused(Reason::NotYourFile));
     }
     if stays_silent(world, node, Some(mac), ask.local) {
         return Err(Miss::NotFound);
+    }
+    if node.disabled {
+        return Err(Miss::Refused(Reason::NodeDisabled));
     }
     let found = resolve(&world.records, node, None).ok_or(Miss::NotFound)?;
     let place = Place {

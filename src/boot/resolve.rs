@@ -47,5 +47,5 @@ pub struct Match {
 /// processor (`None`) matches every restriction, since nothing speaks against it.
 pub fn resolve(records: &Snapshot, node: &Node, cpu: Option<Cpu>) -> Option<Match> {
     let best = records.best_entry(node, cpu)?;
-    Some(Match { entry: Arc::clone(&records.entries()[best.entry]), by: best.by })
+    Some(Match { entry: best.entry, by: best.by })
 }

@@ -157,6 +157,11 @@ pub fn bootscript(world: &World, request: &ScriptRequest) -> Script {
         values.message = format!("{label} is not booted: its record says netboot: false (netboot-off)");
         return refuse(world, script, Name::Exit, values, Reason::NetbootOff);
     }
+    if node.disabled {
+        values.message = format!("{label} waits: it is disabled, Enabled is false (node-disabled)");
+        values.delay = wait_delay(request.retry);
+        return refuse(world, script, Name::Wait, values, Reason::NodeDisabled);
+    }
     match choose(&world.records, node, request.arch.as_deref()) {
         Choice::Entry(Match { entry, by }) => {
             values.entry = Some(entry.name.clone());
@@ -205,8 +210,7 @@ fn unknown(world: &World, request: &ScriptRequest) -> Script {
     values.message = match &request.who {
         Who::Mac { mac, .. } => {
             values.mac = Some(mac.to_string());
-            let named = |entry: &&Arc<BootEntry>| entry.selectors.macs.contains(mac);
-            if let Some(entry) = world.records.entries().iter().find(named) {
+            if let Some(entry) = world.records.entry_by_mac(*mac) {
                 values
                     .notes
                     .push(format!("boot entry {} names this MAC, but a node record must, too", entry.name));
@@ -323,13 +327,9 @@ fn choose(records: &Snapshot, node: &Node, arch: Option<&str>) -> Choice {
     if node.cpu().is_some() || arch.is_some() || found.entry.arch.is_empty() {
         return Choice::Entry(found);
     }
-    let mut processors: Vec<Cpu> = records.entries().iter().flat_map(|entry| entry.arch.clone()).collect();
-    processors.push(Cpu::Other);
-    processors.sort();
-    processors.dedup();
     let differs =
         |cpu| resolve(records, node, Some(cpu)).is_some_and(|other| !Arc::ptr_eq(&other.entry, &found.entry));
-    if processors.into_iter().any(differs) { Choice::AskProcessor } else { Choice::Entry(found) }
+    if Cpu::ALL.into_iter().any(differs) { Choice::AskProcessor } else { Choice::Entry(found) }
 }
 
 /// The URL of a kernel or initrd; `None` for the node's own disk.

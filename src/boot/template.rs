@@ -212,7 +212,7 @@ impl fmt::Display for RenderError {
 }
 
 /// Compiled templates.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Templates {
     environment: Environment<'static>,
 }

@@ -8,6 +8,7 @@ pub mod firmware;
 pub mod lab;
 pub mod observe;
 pub mod serve;
+pub mod transfer;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,10 @@ pub enum Command {
     /// Tell an SMD which machines there are: from a file, or by asking their BMCs.
     #[command(subcommand)]
     Discover(discover::Command),
+    /// Write what the API stored as nodes.yaml, boot.yaml and rest.json.
+    Export(transfer::Args),
+    /// Store what an export, or any nodes.yaml and boot.yaml, holds.
+    Import(transfer::Args),
     /// Fetch, list and verify boot loaders.
     #[command(subcommand)]
     Firmware(firmware::Command),
@@ -49,6 +54,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Observe(args) => observe::run(args),
         Command::Check(args) => check::run(args),
         Command::Discover(command) => discover::run(command),
+        Command::Export(args) => transfer::export(args),
+        Command::Import(args) => transfer::import(args),
         Command::Firmware(command) => firmware::run(command),
         Command::Lab(command) => lab::run(command),
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::file::Flags;
-use crate::config::{FirmwareSource, HttpListen, InterfaceSettings, Mode, Settings};
+use crate::config::{FirmwareSource, HttpListen, InterfaceSettings, Mode, Settings, StateFolder};
 use crate::journal::log::{self, LogFormat};
 use crate::journal::{Event, Journal, Level, Notice};
 use crate::link::dhcp::{self, Listener};
 use crate::link::{Interface, LinkError, Links, Peers};
+use crate::openchami::start::Running;
 use crate::reload::{self, Assembled};
-use crate::world::Current;
-use crate::{firmware, http, tftp};
+use crate::{control, firmware, http, openchami, tftp};
 
 /// How long open transfers may go on after a signal.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -56,6 +56,10 @@ pub struct Args {
     /// HTTP listener; may be repeated [default: :8081, on the served interfaces].
     #[arg(long, value_name = "ADDR:PORT")]
     http: Vec<HttpListen>,
+    /// Folder of what outlives bootlace, or `none` [default: $STATE_DIRECTORY; for root /var/lib/bootlace if it
+    /// exists].
+    #[arg(long, value_name = "DIR|none")]
+    state: Option<PathBuf>,
     /// Form of the log on stderr [default: text].
     #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
@@ -84,6 +88,7 @@ impl Args {
                 if path.as_os_str() == "none" { FirmwareSource::None } else { FirmwareSource::Folder(path) }
             }),
             http: some(self.http),
+            state: self.state.map(|path| StateFolder::read(&path, Path::new(""))),
             log_format: self.log_format,
         }
     }
@@ -180,8 +185,14 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         http::bind(&addresses)?
     };
 
+    let control = control::folder(world.settings.state.as_deref()).and_then(|folder| {
+        let bound = control::server::bind(&folder);
+        // Commands can do without it, machines boot without it.
+        bound.inspect_err(|error| journal.say(Level::Warn, "control", error.to_string())).ok()
+    });
     let ready = ready(&world, &interfaces, &transports, &addresses);
-    let current = Current::new(world);
+    let running = openchami::start::start(world, journal)?;
+    let current = running.current.clone();
     let peers = Peers::on(links.clone());
     let (stop, stopped) = watch::channel(false);
     let (failed, mut failures) = mpsc::channel::<anyhow::Error>(4);
@@ -217,17 +228,25 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         http_world,
         peers,
         http_journal,
-        stopped,
+        stopped.clone(),
     ));
+    let control_task = control.map(|listener| {
+        let handler = openchami::api::local::handler(running.api.clone());
+        for_http.spawn(control::server::serve(listener, handler, stopped))
+    });
 
     let ended = for_http.block_on(async {
         let result = tokio::select! {
-            result = until_signal(ready, flags, &current, &links, journal) => result,
+            result = until_signal(ready, flags, &running, &links, journal) => result,
             failure = failures.recv() => Err(failure.unwrap_or_else(|| anyhow!("a server thread ended"))),
         };
         // Nobody listens for `stop` any more only when everything has ended already.
         let _ = stop.send(true);
         let _ = tokio::time::timeout(DRAIN, http_task).await;
+        if let Some(task) = control_task {
+            // Whatever ends it then, its socket goes with the process.
+            let _ = tokio::time::timeout(DRAIN, task).await;
+        }
         result
     });
     for_http.shutdown_timeout(Duration::from_secs(1));
@@ -235,6 +254,7 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         // A panic was printed by its own thread; the process ends either way.
         let _ = thread.join();
     }
+    running.writer.close();
     ended?;
     journal.say(Level::Info, "stopped", "stopped");
     Ok(ExitCode::SUCCESS)
@@ -251,14 +271,15 @@ fn report_end(ended: anyhow::Result<()>, failed: &mpsc::Sender<anyhow::Error>) {
 async fn until_signal(
     ready: Event,
     flags: &Flags,
-    current: &Current,
+    running: &Running,
     links: &Links,
     journal: &Journal,
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    let mut watcher = reload::Watcher::new(&current.load().settings, flags.config.as_deref(), journal);
+    let mut watcher =
+        reload::Watcher::new(&running.current.load().settings, flags.config.as_deref(), journal);
     // Said only now: who waits for it may send a signal or change a file at once.
     journal.note(ready);
     loop {
@@ -268,8 +289,8 @@ async fn until_signal(
             _ = hang_up.recv() => {}
             () = watcher.changed() => {}
         }
-        reload::reload(flags, current, &links.interfaces(), journal);
-        watcher.follow(&current.load().settings, flags.config.as_deref());
+        reload::reload(flags, running, &links.interfaces(), journal).await;
+        watcher.follow(&running.current.load().settings, flags.config.as_deref());
     }
 }
 
@@ -349,8 +370,8 @@ fn ready(
         ("interface", join(interfaces.iter().map(|interface| interface.name.to_string()).collect()).into()),
         ("mode", join(modes.into_iter().map(str::to_owned).collect()).into()),
         ("http", join(http.iter().map(ToString::to_string).collect()).into()),
-        ("nodes", world.records.nodes().len().into()),
-        ("entries", world.records.entries().len().into()),
+        ("nodes", world.records.node_count().into()),
+        ("entries", world.records.entry_count().into()),
         ("transport", join(transports.iter().map(|transport| (*transport).to_owned()).collect()).into()),
     ];
     Event::Notice(Notice { level: Level::Info, name: "ready", text: String::new(), fields })

@@ -367,6 +367,20 @@ impl FromStr for Arch {
 }
 
 impl Cpu {
+    /// Every processor family.
+    pub const ALL: [Self; 10] = [
+        Self::I386,
+        Self::X86_64,
+        Self::Arm32,
+        Self::Arm64,
+        Self::Riscv32,
+        Self::Riscv64,
+        Self::Loong64,
+        Self::Ppc64,
+        Self::S390x,
+        Self::Other,
+    ];
+
     /// Name as in `uname -m` and boot.yaml.
     pub fn name(self) -> &'static str {
         match self {

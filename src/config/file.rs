@@ -22,13 +22,14 @@ use super::settings::{
     Profile, RASPBERRY_PI_MENU, Settings, SubnetSettings, Transport,
 };
 use super::source::Source;
+use super::state::{self, StateFolder};
 use super::table::{KeyPath, Table, Unknown};
 use super::tree::{self, Document, Kind};
 use super::v6::{SettingsV6, SubnetV6, SwitchesV6};
 use super::values::{self, KNOB_KEYS};
 
 /// Keys of bootlace.yaml besides the wire knobs.
-pub const KEYS: [&str; 22] = [
+pub const KEYS: [&str; 23] = [
     "mode",
     "interfaces",
     "observe_as",
@@ -51,6 +52,7 @@ pub const KEYS: [&str; 22] = [
     "log_format",
     "dhcpv6",
     "router_advertisements",
+    "state",
 ];
 /// Keys of an item of `interfaces:` besides the wire knobs.
 pub const INTERFACE_KEYS: [&str; 6] =
@@ -81,6 +83,8 @@ pub struct Flags {
     pub firmware: Option<FirmwareSource>,
     /// `--http`, repeated.
     pub http: Option<Vec<HttpListen>>,
+    /// `--state`.
+    pub state: Option<StateFolder>,
     /// `--log-format`.
     pub log_format: Option<LogFormat>,
 }
@@ -120,6 +124,8 @@ pub struct Written {
     pub known_servers: Vec<Ipv4Addr>,
     /// `log_format`
     pub log_format: Option<LogFormat>,
+    /// `state`
+    pub state: Option<StateFolder>,
     /// Wire knobs at the top level.
     pub knobs: Knobs,
     /// `dhcpv6`, `router_advertisements` and the IPv6 items of `subnets`
@@ -209,6 +215,7 @@ pub fn interpret(document: &Document<'_>, findings: &mut Findings) -> Written {
         &[("name", HostnameSource::Name), ("nid", HostnameSource::Nid), ("xname", HostnameSource::Xname)],
     );
     written.log_format = table.choice("log_format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+    written.state = state::state(&mut table, folder);
     written.raspberry_pi_menu = raspberry_pi_menu(&mut table);
     written.no_boot_entry = table.choice(
         "no_boot_entry",
@@ -512,6 +519,7 @@ impl Written {
             raspberry_pi_menu: self.raspberry_pi_menu.unwrap_or_else(|| RASPBERRY_PI_MENU.to_owned()),
             known_servers: self.known_servers,
             log_format: flags.log_format.or(self.log_format).unwrap_or_default(),
+            state: state::settle(flags.state.clone().or(self.state)),
             knobs: self.knobs,
             v6: self.v6,
             classes: self.classes,

@@ -9,6 +9,7 @@ pub mod menu;
 pub mod mode;
 pub mod settings;
 pub mod source;
+pub mod state;
 pub mod table;
 pub mod tree;
 pub mod v6;
@@ -23,4 +24,5 @@ pub use settings::{
     AnswerInform, BootfileOption, FirmwareSource, HostnameSource, HttpListen, InterfaceSettings, Knobs,
     LEASE, NoBootEntry, OnDecline, Option43, Profile, Settings, SubnetSettings, Transport, UefiOffer,
 };
+pub use state::StateFolder;
 pub use v6::{SettingsV6, SubnetV6, SwitchesV6};

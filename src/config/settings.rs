@@ -306,6 +306,8 @@ pub struct Settings {
     pub known_servers: Vec<Ipv4Addr>,
     /// Form of the log.
     pub log_format: LogFormat,
+    /// Folder of what outlives bootlace; without one nothing can be written through the API.
+    pub state: Option<PathBuf>,
     /// General wire knobs.
     pub knobs: Knobs,
     /// IPv6.

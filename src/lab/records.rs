@@ -80,7 +80,7 @@ pub fn find(records: &Snapshot, name: Option<&str>) -> Result<Arc<Node>, LabErro
     let Some(name) = name else {
         return records
             .nodes()
-            .first()
+            .next()
             .cloned()
             .ok_or_else(|| LabError::Records("the nodes file has no nodes".into()));
     };
@@ -89,14 +89,13 @@ pub fn find(records: &Snapshot, name: Option<&str>) -> Result<Arc<Node>, LabErro
             || node.xname.as_ref().is_some_and(|xname| xname.as_str().eq_ignore_ascii_case(name))
             || name.parse().is_ok_and(|mac| node.nic(mac).is_some())
     };
-    records.nodes().iter().find(named).cloned().ok_or_else(|| LabError::Records(unknown(records, name)))
+    records.nodes().find(named).cloned().ok_or_else(|| LabError::Records(unknown(records, name)))
 }
 
 fn unknown(records: &Snapshot, name: &str) -> String {
     const SUGGESTED: usize = 3;
     let mut near: Vec<(usize, String)> = records
         .nodes()
-        .iter()
         .map(|node| node.label())
         .map(|label| (strsim::damerau_levenshtein(&label, name), label))
         .collect();
@@ -106,7 +105,7 @@ fn unknown(records: &Snapshot, name: &str) -> String {
         [] => format!("no node is called '{name}': there are no nodes on record"),
         near => format!(
             "no node is called '{name}'; the nearest of {} are {}",
-            records.nodes().len(),
+            records.node_count(),
             near.join(", ")
         ),
     }
@@ -172,10 +171,11 @@ mod tests {
     #[test]
     fn the_built_in_nodes_are_the_five_of_the_tutorial() {
         let records = built_in();
-        let labels: Vec<String> = records.nodes().iter().map(|node| node.label()).collect();
+        let labels: Vec<String> = records.nodes().map(|node| node.label()).collect();
         assert_eq!(labels, ["compute1", "compute2", "compute3", "compute4", "compute5"]);
-        assert_eq!(records.nodes()[4].nics[0].mac.to_string(), "52:54:00:be:ef:05");
-        assert_eq!(records.nodes()[4].ipv4_for(None), Some(Ipv4Addr::new(172, 16, 0, 5)));
+        let last = records.nodes().last().unwrap();
+        assert_eq!(last.nics[0].mac.to_string(), "52:54:00:be:ef:05");
+        assert_eq!(last.ipv4_for(None), Some(Ipv4Addr::new(172, 16, 0, 5)));
     }
 
     #[test]
@@ -199,7 +199,7 @@ mod tests {
     fn the_servers_take_addresses_that_no_record_holds() {
         let taken = vec![node("a", 1, "10.1.2.1"), node("b", 2, "10.1.2.254")];
         let records = Snapshot::new(taken, vec![]);
-        let lan = Lan::around(&records, &records.nodes()[0]).unwrap();
+        let lan = Lan::around(&records, records.nodes().next().unwrap()).unwrap();
         assert_eq!(lan.server, Ipv4Addr::new(10, 1, 2, 253));
         assert_eq!(lan.site, Ipv4Addr::new(10, 1, 2, 252));
         let own = Lan::around(&Snapshot::default(), &Node::default()).unwrap();

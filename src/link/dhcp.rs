@@ -461,7 +461,7 @@ impl Shell {
             source_mac: asker,
             message,
             outcome,
-            node: decision.node.map(|node| node.label()),
+            node: decision.node.map(|node| node.label()).or(decision.bmc.map(|bmc| bmc.label())),
             because,
         };
         match decision.verdict {

@@ -10,6 +10,7 @@ use ipnet::Ipv4Net;
 use crate::config::file::is_host;
 use crate::config::{Code, Diagnostic, Severity};
 
+use super::key::NodeKey;
 use super::snapshot::Snapshot;
 
 /// One subnet as [`address_problems`] takes it: the network, the server's own address in it, the router.
@@ -17,8 +18,8 @@ pub type ServedSubnet = (Ipv4Net, Ipv4Addr, Option<Ipv4Addr>);
 
 /// A node's address that contradicts a subnet.
 pub(super) struct AddressProblem {
-    /// Index in the snapshot.
-    pub node: usize,
+    /// The node.
+    pub node: NodeKey,
     /// Index among its cards.
     pub nic: usize,
     /// Index among the card's addresses.
@@ -52,7 +53,7 @@ pub(super) fn address_check(
         })
     };
     let mut problems = Vec::new();
-    for (node_index, node) in records.nodes().iter().enumerate() {
+    for (key, node) in records.nodes_by_key() {
         let inside = node.nics.iter().filter_map(|nic| nic.ipv4()).any(|ip| subnet_of(ip).is_some());
         for (nic_index, nic) in node.nics.iter().enumerate() {
             let mut reserved = true;
@@ -61,7 +62,7 @@ pub(super) fn address_check(
                 let first = std::mem::replace(&mut reserved, false);
                 let mut problem = |code, severity, message: String, advice: String| {
                     problems.push(AddressProblem {
-                        node: node_index,
+                        node: key.clone(),
                         nic: nic_index,
                         address: address_index,
                         code,
@@ -107,7 +108,7 @@ pub fn address_problems(snapshot: &Snapshot, subnets: &[ServedSubnet]) -> Vec<Di
     address_check(snapshot, &nets, &servers, Severity::Warning)
         .into_iter()
         .map(|problem| {
-            let origin = &snapshot.nodes()[problem.node].origin;
+            let origin = snapshot.node(&problem.node).map(|node| node.origin.clone()).unwrap_or_default();
             let mut found =
                 Diagnostic::of_file(problem.severity, problem.code, &origin.file, problem.message);
             found.line = origin.line;

@@ -11,7 +11,7 @@ use crate::config::values;
 use crate::config::{Code, Findings};
 
 use super::bmc::BmcXname;
-use super::entry::{BootEntry, BootFile, Selectors};
+use super::entry::{BootEntry, BootFile, Selectors, host_pattern};
 use super::id::Mac;
 use super::node::Origin;
 use super::nodes_file::NID_MAX;
@@ -168,7 +168,7 @@ fn selectors(table: &mut Table<'_, '_>) -> Selectors {
     selectors
 }
 
-/// `hosts` takes xnames, names, `Default` and SMD's roles (BSS; decision "stored unit").
+/// `hosts` takes xnames, patterns of them, names, `Default` and SMD's roles (BSS; decision "stored unit").
 fn host(table: &mut Table<'_, '_>, text: At<&str>, selectors: &mut Selectors) {
     if matches!(text.value, "Default" | "default") {
         selectors.default = true;
@@ -176,6 +176,16 @@ fn host(table: &mut Table<'_, '_>, text: At<&str>, selectors: &mut Selectors) {
         selectors.roles.push(text.value.to_owned());
     } else if let Ok(xname) = text.value.parse() {
         selectors.xnames.push(xname);
+    } else if text.value.contains('*') {
+        match host_pattern(text.value) {
+            Ok(prefix) => selectors.patterns.push(prefix),
+            Err(problem) => {
+                let message = format!("{} {problem}", quoted(text.value));
+                table
+                    .error(Code::WrongValue, text.span, "hosts", message)
+                    .advise("write one star at the end, in place of a number: x1000c0s0b0n*, x1000c0s*, x*");
+            }
+        }
     } else if text.value.parse::<BmcXname>().is_ok() {
         let message = format!("{} is the xname of a BMC, not of a node", quoted(text.value));
         table

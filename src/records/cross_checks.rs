@@ -20,6 +20,8 @@ use super::addresses::address_check;
 use super::bmc::{Bmc, BmcXname};
 use super::boot_file::{EntriesFile, EntryPlaces};
 use super::entry::BootFile;
+use super::id::Xname;
+use super::key::NodeKey;
 use super::nodes_file::{BmcPlaces, NodePlaces, NodesFile};
 use super::snapshot::Snapshot;
 
@@ -34,9 +36,9 @@ pub struct Checked {
     pub snapshot: Snapshot,
     /// The BMCs.
     pub bmcs: Vec<(Bmc, BmcPlaces, Arc<Source>)>,
-    /// By the node's index in the snapshot.
+    /// By the node's place in the files.
     node_places: Vec<(NodePlaces, Arc<Source>)>,
-    /// By the entry's index in the snapshot.
+    /// By the entry's place in the files.
     entry_places: Vec<(EntryPlaces, Arc<Source>)>,
 }
 
@@ -84,7 +86,7 @@ impl Checked {
         let mut client_ids = Seen::new(Code::DuplicateClientId, "client identifier", 0);
         let mut ports = Seen::new(Code::DuplicatePort, "switch port", 0);
         let mut names = Seen::new(Code::DuplicateName, "name", count);
-        for (index, node) in self.snapshot.nodes().iter().enumerate() {
+        for (index, node) in self.snapshot.nodes().enumerate() {
             let (places, source) = &self.node_places[index];
             let label = || node.label();
             let at = |span| Owner { index, source, span };
@@ -137,7 +139,7 @@ impl Checked {
             }
         }
         let mut entry_names = HashMap::new();
-        for (index, entry) in self.snapshot.entries().iter().enumerate() {
+        for (index, entry) in self.snapshot.entries().enumerate() {
             if let Some(first) = entry_names.insert(entry.name.as_str(), index) {
                 let place = self.entry_place(index, |places| places.name);
                 let message = format!("two boot entries have the name {}", quoted(&entry.name));
@@ -151,7 +153,7 @@ impl Checked {
 
     /// Name of the node or BMC with this number: BMCs count on after the nodes.
     fn owner_label(&self, index: usize) -> String {
-        match self.snapshot.nodes().get(index) {
+        match u32::try_from(index).ok().and_then(|place| self.snapshot.node(&NodeKey::File(place))) {
             Some(node) => node.label(),
             None => self
                 .bmcs
@@ -244,9 +246,11 @@ fn entries_and_nodes(checked: &Checked, findings: &mut Findings) {
     let records = &checked.snapshot;
     let mut ties: HashSet<(usize, usize)> = HashSet::new();
     let (mut groups, mut profiles, mut roles) = (HashSet::new(), HashSet::new(), HashSet::new());
-    for (index, node) in records.nodes().iter().enumerate() {
+    let mut prefixes = HashSet::new();
+    for (index, node) in records.nodes().enumerate() {
         groups.extend(node.groups.iter().map(String::as_str));
         profiles.extend(node.profile.as_deref());
+        prefixes.extend(node.xname.iter().flat_map(Xname::prefixes));
         roles.insert(node.role_or_default().to_ascii_lowercase());
         let Some(best) = records.best_entry(node, None) else {
             if node.netboot {
@@ -259,33 +263,36 @@ fn entries_and_nodes(checked: &Checked, findings: &mut Findings) {
             continue;
         };
         for rival in best.rivals {
-            if ties.insert((best.entry, rival)) {
-                let (winner, loser) = (&records.entries()[best.entry], &records.entries()[rival]);
+            // Only records of files are checked here, so every key is a place.
+            let (Some(won), Some(lost)) = (best.key.in_files(), rival.key.in_files()) else { continue };
+            if ties.insert((won, lost)) {
+                let winner = &best.entry;
                 let message = format!(
                     "boot entries {} and {} match {} equally well (by {}, priority {})",
                     quoted(&winner.name),
-                    quoted(&loser.name),
+                    quoted(&rival.name),
                     node.label(),
                     best.by.name(),
                     winner.priority,
                 );
                 findings
-                    .warning(Code::Tie, &checked.entry_place(rival, |places| places.head), message)
+                    .warning(Code::Tie, &checked.entry_place(lost, |places| places.head), message)
                     .advise(format!("{} wins by its name; state it with priority:", quoted(&winner.name)))
-                    .also(&checked.entry_place(best.entry, |places| places.head), "the one that wins");
+                    .also(&checked.entry_place(won, |places| places.head), "the one that wins");
             }
         }
     }
-    for (index, entry) in records.entries().iter().enumerate() {
+    for (index, entry) in records.entries().enumerate() {
         let s = &entry.selectors;
         let matches = s.macs.iter().any(|mac| records.by_mac(*mac).is_some())
             || s.nids.iter().any(|nid| records.by_nid(*nid).is_some())
             || s.xnames.iter().any(|xname| records.by_xname(xname).is_some())
+            || s.patterns.iter().any(|prefix| prefixes.contains(prefix.as_str()))
             || s.names.iter().any(|name| records.by_name(name).is_some())
             || s.groups.iter().any(|group| groups.contains(group.as_str()))
             || s.profile.as_deref().is_some_and(|profile| profiles.contains(profile))
             || s.roles.iter().any(|role| roles.contains(&role.to_ascii_lowercase()))
-            || (s.default && !records.nodes().is_empty());
+            || (s.default && records.node_count() > 0);
         if !matches {
             let place = checked.entry_place(index, |places| places.head);
             let message = format!("boot entry {} matches no node", quoted(&entry.name));
@@ -302,7 +309,8 @@ fn addresses(checked: &Checked, settings: &Settings, findings: &mut Findings) {
     let servers: HashSet<Ipv4Addr> =
         settings.interfaces.iter().filter_map(|interface| interface.address).collect();
     for problem in address_check(&checked.snapshot, &subnets, &servers, Severity::Error) {
-        let place = checked.node_place(problem.node, |places| {
+        let Some(node) = problem.node.in_files() else { continue };
+        let place = checked.node_place(node, |places| {
             let spans = places.nics.get(problem.nic).map(|(_, spans)| spans);
             spans.and_then(|spans| spans.get(problem.address)).copied().unwrap_or(places.head)
         });
@@ -319,7 +327,7 @@ fn addresses(checked: &Checked, settings: &Settings, findings: &mut Findings) {
     if !hands_out {
         return;
     }
-    for (index, node) in checked.snapshot.nodes().iter().enumerate() {
+    for (index, node) in checked.snapshot.nodes().enumerate() {
         let wants = Mode::Reservation.restricted_by(node.mode).gives_addresses();
         if wants && node.ipv4_for(None).is_none() {
             let place = checked.node_place(index, |places| places.head);
@@ -343,12 +351,12 @@ fn profiles(checked: &Checked, settings: &Settings, config: &Path, findings: &mu
             },
         );
     };
-    for (index, node) in checked.snapshot.nodes().iter().enumerate() {
+    for (index, node) in checked.snapshot.nodes().enumerate() {
         if let Some(name) = node.profile.as_deref().filter(|name| !settings.profiles.contains_key(*name)) {
             undefined(name, checked.node_place(index, |places| places.profile));
         }
     }
-    for (index, entry) in checked.snapshot.entries().iter().enumerate() {
+    for (index, entry) in checked.snapshot.entries().enumerate() {
         let profile = entry.selectors.profile.as_deref();
         if let Some(name) = profile.filter(|name| !settings.profiles.contains_key(*name)) {
             undefined(name, checked.entry_place(index, |places| places.profile));
@@ -370,7 +378,7 @@ fn assets(checked: &Checked, settings: &Settings, findings: &mut Findings) {
     }
     // Many entries name one file: each is looked for once.
     let mut missing: HashMap<&str, Option<&'static str>> = HashMap::new();
-    for (index, entry) in checked.snapshot.entries().iter().enumerate() {
+    for (index, entry) in checked.snapshot.entries().enumerate() {
         let files = [("kernel", Some(&entry.kernel)), ("initrd", entry.initrd.as_ref())];
         for (key, file) in files {
             let Some(BootFile::Asset(path)) = file else { continue };

@@ -25,6 +25,8 @@ pub struct Selectors {
     pub nids: Vec<u32>,
     /// By xname.
     pub xnames: Vec<Xname>,
+    /// By what xnames begin with: `x1000c0s0b0n*` is kept as `x1000c0s0b0n`. Same kind as `xnames`.
+    pub patterns: Vec<String>,
     /// By the name in nodes.yaml.
     pub names: Vec<String>,
     /// By group.
@@ -35,6 +37,29 @@ pub struct Selectors {
     pub roles: Vec<String>,
     /// `hosts: [Default]`: every known node.
     pub default: bool,
+}
+
+/// Why a text with a star is no host pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    /// No star at the end, or another one before it.
+    #[error("is no pattern: it needs exactly one star, at the end")]
+    Star,
+    /// What stands before the star is not the beginning of a node's xname, up to a number.
+    #[error("is no pattern of node xnames: the star stands in place of a number of x1000c0s0b0n0")]
+    Prefix,
+}
+
+/// The prefix that a pattern of [`Selectors::patterns`] is kept as: `x1000c0s0b0n` of `x1000c0s0b0n*`, lower
+/// case. The star stands for a number and for all that follows it.
+pub fn host_pattern(text: &str) -> Result<String, PatternError> {
+    let prefix = text.strip_suffix('*').filter(|prefix| !prefix.contains('*')).ok_or(PatternError::Star)?;
+    let lower = prefix.to_ascii_lowercase();
+    // A prefix is right if the shortest rest makes it an xname that has it.
+    let rests = ["0c0s0b0n0", "0s0b0n0", "0b0n0", "0n0", "0"];
+    let xname = |rest| format!("{lower}{rest}").parse::<Xname>().ok();
+    let right = |xname: Xname| xname.prefixes().any(|whole| whole == lower);
+    if rests.into_iter().filter_map(xname).any(right) { Ok(lower) } else { Err(PatternError::Prefix) }
 }
 
 /// One unit of boot parameters. The best matching one decides whole; nothing is merged.
@@ -62,4 +87,24 @@ pub struct BootEntry {
     pub cloud_init: serde_json::Value,
     /// Where it was stated.
     pub origin: Origin,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_has_one_star_at_the_end_in_place_of_a_number() {
+        for (text, prefix) in
+            [("x*", "x"), ("X1000c*", "x1000c"), ("x1000c0s*", "x1000c0s"), ("x1000c0s0b0n*", "x1000c0s0b0n")]
+        {
+            assert_eq!(host_pattern(text).as_deref(), Ok(prefix));
+        }
+        for text in ["x1000c0s0b0n", "*x", "x1000c*s0b0n0", "x*c*", "x1000c0s0b0n**"] {
+            assert_eq!(host_pattern(text), Err(PatternError::Star), "{text}");
+        }
+        for text in ["*", "compute*", "x1000*", "x1000c0s0b0n1*", "x1000m*", "x1000c0r*", "xc*", "xé*"] {
+            assert_eq!(host_pattern(text), Err(PatternError::Prefix), "{text}");
+        }
+    }
 }

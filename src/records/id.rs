@@ -98,6 +98,12 @@ impl Xname {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What a pattern can have before its star to mean this node: `x`, `x1000c`, … `x1000c0s0b0n`.
+    pub fn prefixes(&self) -> impl Iterator<Item = &str> {
+        let letters = self.0.bytes().enumerate().filter(|(_, byte)| byte.is_ascii_alphabetic());
+        letters.filter_map(|(at, _)| self.0.get(..=at))
+    }
 }
 
 impl FromStr for Xname {

@@ -172,16 +172,26 @@ impl Gathered {
         if !self.seen.insert(same) {
             return;
         }
+        match Source::read(path) {
+            Ok(source) => self.read_source(path, &source, kind),
+            Err(problem) => {
+                self.files.push((path.to_owned(), kind));
+                self.findings.add(*problem);
+            }
+        }
+    }
+
+    /// Takes a text that lies in no file; its name stands in what is wrong with it.
+    pub fn add_text(&mut self, source: Arc<Source>, kind: FileKind) {
+        let name = PathBuf::clone(&source.path);
+        self.read_source(&name, &source, Some(kind));
+        self.damaged |= self.findings.has_errors();
+    }
+
+    fn read_source(&mut self, path: &Path, source: &Arc<Source>, kind: Option<FileKind>) {
         let at = self.files.len();
         self.files.push((path.to_owned(), kind));
-        let source = match Source::read(path) {
-            Ok(source) => source,
-            Err(problem) => {
-                self.findings.add(*problem);
-                return;
-            }
-        };
-        let Some(document) = tree::parse(&source, &mut self.findings) else { return };
+        let Some(document) = tree::parse(source, &mut self.findings) else { return };
         // A file that only says `nodes:` and is given as node records is that, whatever the value looks like.
         let only_nodes = matches!(&document.root.kind, Kind::Mapping(pairs)
             if pairs.iter().all(|pair| matches!(pair.key.as_ref(), "nodes" | "bmcs")));
@@ -241,8 +251,8 @@ impl Gathered {
         cross_checks::run(&checked, together, settings, config, &mut self.findings);
         let Checked { snapshot, bmcs, .. } = checked;
         Loaded {
-            nodes: snapshot.nodes().len(),
-            entries: snapshot.entries().len(),
+            nodes: snapshot.node_count(),
+            entries: snapshot.entry_count(),
             bmcs: bmcs.into_iter().map(|(bmc, ..)| bmc).collect(),
             snapshot: (!self.findings.has_errors()).then_some(snapshot),
             diagnostics: self.findings.into_list(),

@@ -75,6 +75,9 @@ pub struct Node {
     pub subrole: Option<String>,
     /// False: DHCP, TFTP and HTTP all refuse to boot it.
     pub netboot: bool,
+    /// SMD's `Enabled: false`: it gets its address and loader, and its boot script waits until it is enabled
+    /// again.
+    pub disabled: bool,
     /// Profile of bootlace.yaml.
     pub profile: Option<String>,
     /// DHCP options of this node.
@@ -118,6 +121,12 @@ impl Node {
             .or_else(|| self.xname.as_ref().map(Xname::to_string))
             .or_else(|| self.nics.first().map(|nic| nic.mac.to_string()))
             .unwrap_or_else(|| "(unnamed)".to_owned())
+    }
+
+    /// Whether both are the record of one node, perhaps at two moments: other files or another write may have
+    /// changed the rest.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.origin == other.origin && self.xname == other.xname
     }
 
     /// The role used for matching boot entries.

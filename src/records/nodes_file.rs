@@ -305,6 +305,7 @@ impl Reader {
             role: owned(table.text("role")),
             subrole: owned(table.text("subrole")),
             netboot: table.truth("netboot").unwrap_or(true),
+            disabled: false,
             profile: owned(profile),
             options: values::options(table),
             mode: values::mode(table),

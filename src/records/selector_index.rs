@@ -1,256 +1,257 @@
 //! Boot entries by what selects them: the best entry of a node without a walk through all entries.
 //!
 //! `boot::resolve` states the rules one entry at a time; this index gives the same answer (a test compares
-//! them) for a hundred thousand nodes that each have their own entry, or one entry that lists them all.
+//! them) for a hundred thousand nodes that each have their own entry, or one entry that lists them all. An
+//! entry comes and goes at the cost of what it names, whatever else is indexed; a clone costs nothing.
 
-use std::collections::HashMap;
+use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
+
+use imbl::OrdMap;
 
 use crate::boot::SelectorKind;
 use crate::client::Cpu;
 
-use super::entry::BootEntry;
+use super::entry::{BootEntry, Selectors};
 use super::id::{Mac, Xname};
+use super::key::EntryKey;
+use super::multi_map::MultiMap;
 use super::node::Node;
 
 /// Rivals that are named in a tie.
 const RIVALS_MAX: usize = 8;
+/// Beyond so many selectors that an entry loses, those that it keeps are hashed for comparison.
+const GONE_ONE_BY_ONE: usize = 8;
 
-/// Indices of entries in the order in which they win: higher priority, then name, then file order.
-type Bucket = Vec<u32>;
+/// An entry's place among those that match by the same kind of selector: higher priority, then name, then
+/// the order of the files.
+#[derive(Debug)]
+pub struct Rank {
+    /// Priority of the entry.
+    pub priority: i64,
+    /// Its name.
+    pub name: String,
+    /// Its key.
+    pub key: EntryKey,
+    /// What it is restricted to.
+    arch: Vec<Cpu>,
+}
 
-/// Entries by selector.
-#[derive(Debug, Default)]
+impl Rank {
+    fn of(key: EntryKey, entry: &BootEntry) -> Self {
+        Self { priority: entry.priority, name: entry.name.clone(), key, arch: entry.arch.clone() }
+    }
+
+    fn allows(&self, cpu: Option<Cpu>) -> bool {
+        cpu.is_none_or(|cpu| self.arch.is_empty() || self.arch.contains(&cpu))
+    }
+
+    /// Whether there is a processor that both are for.
+    fn meets(&self, other: &Self) -> bool {
+        let any = self.arch.is_empty() || other.arch.is_empty();
+        any || self.arch.iter().any(|cpu| other.arch.contains(cpu))
+    }
+}
+
+impl Ord for Rank {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_priority = other.priority.cmp(&self.priority);
+        by_priority.then_with(|| self.name.cmp(&other.name)).then_with(|| self.key.cmp(&other.key))
+    }
+}
+
+impl PartialOrd for Rank {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Rank {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Rank {}
+
+/// Ranks of the entries behind one selector, the winner first.
+type Buckets<K> = MultiMap<K, Arc<Rank>>;
+
+/// Entries by key and by selector.
+#[derive(Clone, Debug, Default)]
 pub struct SelectorIndex {
-    macs: HashMap<Mac, Bucket>,
-    nids: HashMap<u32, Bucket>,
-    xnames: HashMap<Xname, Bucket>,
-    names: HashMap<String, Bucket>,
-    groups: HashMap<String, Bucket>,
-    profiles: HashMap<String, Bucket>,
+    entries: OrdMap<EntryKey, (Arc<Rank>, Arc<BootEntry>)>,
+    macs: Buckets<Mac>,
+    nids: Buckets<u32>,
+    xnames: Buckets<Xname>,
+    /// By what stands before the star.
+    patterns: Buckets<String>,
+    names: Buckets<String>,
+    groups: Buckets<String>,
+    profiles: Buckets<String>,
     /// Lower case: roles are compared without case.
-    roles: HashMap<String, Bucket>,
-    default: Bucket,
+    roles: Buckets<String>,
+    default: Buckets<()>,
 }
 
 /// The entry that wins, and who comes as close as only a name can decide.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Best {
-    /// Index of the entry in `Snapshot::entries`.
-    pub entry: usize,
+    /// Key of the entry.
+    pub key: EntryKey,
+    /// The entry.
+    pub entry: Arc<BootEntry>,
     /// What matched.
     pub by: SelectorKind,
     /// Entries with the same kind of match and the same priority, at most eight.
-    pub rivals: Vec<usize>,
+    pub rivals: Vec<Arc<Rank>>,
 }
 
 impl SelectorIndex {
-    /// Indexes `entries`.
-    pub fn new(entries: &[BootEntry]) -> Self {
-        let mut order: Vec<u32> = (0..entries.len() as u32).collect();
-        let entry = |index: &u32| &entries[*index as usize];
-        order.sort_by(|a, b| {
-            let (a, b) = (entry(a), entry(b));
-            b.priority.cmp(&a.priority).then_with(|| a.name.cmp(&b.name))
-        });
-        let mut index = Self::default();
-        for at in order {
-            let s = &entries[at as usize].selectors;
-            put(&mut index.macs, s.macs.iter().copied(), at);
-            put(&mut index.nids, s.nids.iter().copied(), at);
-            put(&mut index.xnames, s.xnames.iter().cloned(), at);
-            put(&mut index.names, s.names.iter().cloned(), at);
-            put(&mut index.groups, s.groups.iter().cloned(), at);
-            put(&mut index.profiles, s.profile.iter().cloned(), at);
-            put(&mut index.roles, s.roles.iter().map(|role| role.to_ascii_lowercase()), at);
-            if s.default {
-                index.default.push(at);
+    /// Adds an entry, in place of the one with that key.
+    pub fn put(&mut self, key: EntryKey, entry: BootEntry) {
+        let mut rank = Arc::new(Rank::of(key.clone(), &entry));
+        let nothing = Selectors::default();
+        match self.entries.get(&key).cloned() {
+            // One more node for an entry that names a hundred thousand must not cost as many steps.
+            Some((same, old)) if same == rank && same.arch == rank.arch => {
+                rank = same;
+                self.change(&rank, &old.selectors, &entry.selectors);
             }
+            Some((other, old)) => {
+                self.change(&other, &old.selectors, &nothing);
+                self.change(&rank, &nothing, &entry.selectors);
+            }
+            None => self.change(&rank, &nothing, &entry.selectors),
         }
-        index
+        self.entries.insert(key, (rank, Arc::new(entry)));
+    }
+
+    /// Takes an entry out; false if there is none with that key.
+    pub fn remove(&mut self, key: &EntryKey) -> bool {
+        let Some((rank, entry)) = self.entries.remove(key) else { return false };
+        self.change(&rank, &entry.selectors, &Selectors::default());
+        true
+    }
+
+    /// The entry with that key.
+    pub fn get(&self, key: &EntryKey) -> Option<&Arc<BootEntry>> {
+        self.entries.get(key).map(|(_, entry)| entry)
+    }
+
+    /// All entries by their keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&EntryKey, &Arc<BootEntry>)> {
+        self.entries.iter().map(|(key, (_, entry))| (key, entry))
+    }
+
+    /// Number of entries.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True without entries.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The best entry of those that name this card.
+    pub fn by_mac(&self, mac: Mac) -> Option<&Arc<BootEntry>> {
+        self.get(&self.macs.first(&mac)?.key)
     }
 
     /// The best entry for `node`; `cpu` as in [`crate::boot::resolve()`].
-    pub fn best(&self, entries: &[Arc<BootEntry>], node: &Node, cpu: Option<Cpu>) -> Option<Best> {
+    pub fn best(&self, node: &Node, cpu: Option<Cpu>) -> Option<Best> {
         use SelectorKind::*;
-        let role = node.role_or_default().to_ascii_lowercase();
         // Lower kinds are looked at only while nothing matched, so an entry found here matches by no better.
-        [Mac, Nid, Host, Group, Profile, Role, Default].into_iter().find_map(|kind| {
-            let buckets: Vec<&Bucket> = match kind {
-                Mac => node.nics.iter().filter_map(|nic| self.macs.get(&nic.mac)).collect(),
-                Nid => node.nid.and_then(|nid| self.nids.get(&nid)).into_iter().collect(),
+        [Mac, Nid, Host, Group, Profile, Role, Default].into_iter().find_map(|by| {
+            let mut top = Top::new(cpu);
+            match by {
+                Mac => node.nics.iter().for_each(|nic| top.look(self.macs.all(&nic.mac))),
+                Nid => node.nid.iter().for_each(|nid| top.look(self.nids.all(nid))),
                 Host => {
-                    let xname = node.xname.as_ref().and_then(|xname| self.xnames.get(xname));
-                    let name = node.name.as_ref().and_then(|name| self.names.get(name));
-                    xname.into_iter().chain(name).collect()
+                    if let Some(xname) = &node.xname {
+                        top.look(self.xnames.all(xname));
+                        if !self.patterns.is_empty() {
+                            xname.prefixes().for_each(|prefix| top.look(self.patterns.all(prefix)));
+                        }
+                    }
+                    node.name.iter().for_each(|name| top.look(self.names.all(name)));
                 }
-                Group => node.groups.iter().filter_map(|group| self.groups.get(group)).collect(),
-                Profile => node.profile.iter().filter_map(|name| self.profiles.get(name)).collect(),
-                Role => self.roles.get(&role).into_iter().collect(),
-                Default => vec![&self.default],
-            };
-            best_of(&buckets, entries, cpu).map(|(entry, rivals)| Best { entry, by: kind, rivals })
+                Group => node.groups.iter().for_each(|group| top.look(self.groups.all(group))),
+                Profile => node.profile.iter().for_each(|name| top.look(self.profiles.all(name))),
+                Role => top.look(self.roles.all(&node.role_or_default().to_ascii_lowercase())),
+                Default => top.look(self.default.all(&())),
+            }
+            let (rank, rivals) = top.winner()?;
+            let entry = Arc::clone(self.get(&rank.key)?);
+            Some(Best { key: rank.key.clone(), entry, by, rivals })
         })
     }
-}
 
-fn put<K: Hash + Eq>(map: &mut HashMap<K, Bucket>, keys: impl Iterator<Item = K>, at: u32) {
-    for key in keys {
-        let bucket = map.entry(key).or_default();
-        // One entry may state a selector twice.
-        if bucket.last() != Some(&at) {
-            bucket.push(at);
-        }
+    /// Moves the entry with this rank from the selectors `old` to the selectors `new`.
+    fn change(&mut self, rank: &Arc<Rank>, old: &Selectors, new: &Selectors) {
+        let lower =
+            |s: &Selectors| -> Vec<String> { s.roles.iter().map(|role| role.to_ascii_lowercase()).collect() };
+        let default = |s: &Selectors| if s.default { &[()][..] } else { &[] };
+        differ(&mut self.macs, &old.macs, &new.macs, rank);
+        differ(&mut self.nids, &old.nids, &new.nids, rank);
+        differ(&mut self.xnames, &old.xnames, &new.xnames, rank);
+        differ(&mut self.patterns, &old.patterns, &new.patterns, rank);
+        differ(&mut self.names, &old.names, &new.names, rank);
+        differ(&mut self.groups, &old.groups, &new.groups, rank);
+        differ(&mut self.profiles, old.profile.as_slice(), new.profile.as_slice(), rank);
+        differ(&mut self.roles, &lower(old), &lower(new), rank);
+        differ(&mut self.default, default(old), default(new), rank);
     }
 }
 
-fn best_of(buckets: &[&Bucket], entries: &[Arc<BootEntry>], cpu: Option<Cpu>) -> Option<(usize, Vec<usize>)> {
-    let for_cpu =
-        |entry: &BootEntry| cpu.is_none_or(|cpu| entry.arch.is_empty() || entry.arch.contains(&cpu));
-    let mut top: Vec<usize> = Vec::new();
-    for bucket in buckets {
-        let mut matching =
-            bucket.iter().map(|at| *at as usize).filter(|at| for_cpu(&entries[*at])).peekable();
-        let Some(priority) = matching.peek().map(|at| entries[*at].priority) else { continue };
-        top.extend(matching.take_while(|at| entries[*at].priority == priority).take(RIVALS_MAX + 1));
+/// Changes the buckets by what distinguishes two lists. What both begin and end with is only compared.
+fn differ<K: Hash + Eq + Clone>(buckets: &mut Buckets<K>, old: &[K], new: &[K], rank: &Arc<Rank>) {
+    let head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
+    let (gone, come) = (&old[head..], &new[head..]);
+    let tail = gone.iter().rev().zip(come.iter().rev()).take_while(|(a, b)| a == b).count();
+    let (gone, come) = (&gone[..gone.len() - tail], &come[..come.len() - tail]);
+    // An entry may state a selector twice, so what is gone here may still stand there.
+    let hashed: Option<HashSet<&K>> = (gone.len() > GONE_ONE_BY_ONE).then(|| new.iter().collect());
+    let kept = |key: &K| hashed.as_ref().map_or_else(|| new.contains(key), |hashed| hashed.contains(key));
+    for key in gone.iter().filter(|key| !kept(key)) {
+        buckets.take(key, rank);
     }
-    top.sort_by(|a, b| {
-        let (x, y) = (&entries[*a], &entries[*b]);
-        y.priority.cmp(&x.priority).then_with(|| x.name.cmp(&y.name)).then(a.cmp(b))
-    });
-    top.dedup();
-    let winner = *top.first()?;
-    let won = &entries[winner];
-    let same_cpu = |other: &BootEntry| {
-        won.arch.is_empty() || other.arch.is_empty() || won.arch.iter().any(|cpu| other.arch.contains(cpu))
-    };
-    let rivals = top[1..].iter().copied();
-    let rivals = rivals.filter(|at| entries[*at].priority == won.priority && same_cpu(&entries[*at]));
-    Some((winner, rivals.take(RIVALS_MAX).collect()))
+    for key in come {
+        buckets.put(key.clone(), Arc::clone(rank));
+    }
+}
+
+/// The best of several buckets.
+struct Top<'a> {
+    cpu: Option<Cpu>,
+    ranks: Vec<&'a Arc<Rank>>,
+}
+
+impl<'a> Top<'a> {
+    fn new(cpu: Option<Cpu>) -> Self {
+        Self { cpu, ranks: Vec::new() }
+    }
+
+    /// Takes the best of one bucket: all that a name decides between.
+    fn look(&mut self, bucket: impl Iterator<Item = &'a Arc<Rank>>) {
+        let mut matching = bucket.filter(|rank| rank.allows(self.cpu));
+        let Some(best) = matching.next() else { return };
+        let equal = matching.take_while(|rank| rank.priority == best.priority).take(RIVALS_MAX);
+        self.ranks.extend(std::iter::once(best).chain(equal));
+    }
+
+    /// The winner and its rivals.
+    fn winner(mut self) -> Option<(&'a Arc<Rank>, Vec<Arc<Rank>>)> {
+        self.ranks.sort();
+        self.ranks.dedup();
+        let (won, others) = self.ranks.split_first()?;
+        let rivals = others.iter().filter(|rank| rank.priority == won.priority && rank.meets(won));
+        Some((won, rivals.take(RIVALS_MAX).map(|rank| Arc::clone(rank)).collect()))
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::{BootFile, Nic, Origin, Selectors, Snapshot};
-    use super::*;
-    use proptest::prelude::*;
-
-    /// The rules as they are written, entry by entry: what the index must agree with.
-    fn resolve_in_a_line(
-        records: &Snapshot,
-        node: &Node,
-        cpu: Option<Cpu>,
-    ) -> Option<(SelectorKind, Arc<BootEntry>)> {
-        let cpu = node.cpu().or(cpu);
-        let entries = records.entries().iter().filter(|entry| match cpu {
-            Some(cpu) => entry.arch.is_empty() || entry.arch.contains(&cpu),
-            None => true,
-        });
-        let found = entries.filter_map(|entry| Some((best_selector(entry, node)?, entry)));
-        let best = found.min_by(|(a_by, a), (b_by, b)| {
-            a_by.cmp(b_by).then(b.priority.cmp(&a.priority)).then_with(|| a.name.cmp(&b.name))
-        });
-        best.map(|(by, entry)| (by, Arc::clone(entry)))
-    }
-
-    /// The best kind of selector by which `entry` names `node`.
-    fn best_selector(entry: &BootEntry, node: &Node) -> Option<SelectorKind> {
-        let s = &entry.selectors;
-        if node.nics.iter().any(|nic| s.macs.contains(&nic.mac)) {
-            return Some(SelectorKind::Mac);
-        }
-        if node.nid.is_some_and(|nid| s.nids.contains(&nid)) {
-            return Some(SelectorKind::Nid);
-        }
-        if node.xname.as_ref().is_some_and(|xname| s.xnames.contains(xname))
-            || node.name.as_ref().is_some_and(|name| s.names.contains(name))
-        {
-            return Some(SelectorKind::Host);
-        }
-        if node.groups.iter().any(|group| s.groups.contains(group)) {
-            return Some(SelectorKind::Group);
-        }
-        if node.profile.is_some() && node.profile == s.profile {
-            return Some(SelectorKind::Profile);
-        }
-        if s.roles.iter().any(|role| role.eq_ignore_ascii_case(node.role_or_default())) {
-            return Some(SelectorKind::Role);
-        }
-        s.default.then_some(SelectorKind::Default)
-    }
-
-    fn mac(last: u8) -> Mac {
-        Mac::new([2, 0, 0, 0, 0, last]).unwrap()
-    }
-
-    fn entry() -> impl Strategy<Value = BootEntry> {
-        let few = || proptest::collection::vec(0u8..4, 0..2);
-        (few(), few(), few(), few(), few(), 0u8..8, -1i64..2, 0u8..3).prop_map(
-            |(macs, nids, names, groups, roles, bits, priority, name)| BootEntry {
-                name: format!("e{name}"),
-                selectors: Selectors {
-                    macs: macs.into_iter().map(mac).collect(),
-                    nids: nids.into_iter().map(u32::from).collect(),
-                    names: names.into_iter().map(|n| format!("n{n}")).collect(),
-                    groups: groups.into_iter().map(|n| format!("g{n}")).collect(),
-                    roles: roles
-                        .into_iter()
-                        .map(|n| if n == 0 { "Compute".into() } else { format!("R{n}") })
-                        .collect(),
-                    profile: (bits & 1 > 0).then(|| "p".to_owned()),
-                    default: bits & 2 > 0,
-                    ..Selectors::default()
-                },
-                arch: if bits & 4 > 0 { vec![Cpu::X86_64] } else { vec![] },
-                kernel: BootFile::Local,
-                initrd: None,
-                params: String::new(),
-                loader: None,
-                script: None,
-                priority,
-                cloud_init: serde_json::Value::Null,
-                origin: Origin::default(),
-            },
-        )
-    }
-
-    fn node() -> impl Strategy<Value = Node> {
-        let few = || proptest::collection::vec(0u8..4, 0..3);
-        (few(), 0u32..4, 0u8..4, few(), 0u8..3, any::<bool>()).prop_map(
-            |(macs, nid, name, groups, role, profile)| Node {
-                name: Some(format!("n{name}")),
-                nid: Some(nid),
-                nics: macs.into_iter().map(|m| Nic { mac: mac(m), addresses: vec![] }).collect(),
-                groups: groups.into_iter().map(|n| format!("g{n}")).collect(),
-                role: (role > 0).then(|| format!("r{role}")),
-                profile: profile.then(|| "p".to_owned()),
-                ..Node::default()
-            },
-        )
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2000))]
-        #[test]
-        fn the_index_finds_what_the_rules_find(
-            entries in proptest::collection::vec(entry(), 0..8),
-            node in node(),
-            cpu in proptest::option::of(prop_oneof![Just(Cpu::X86_64), Just(Cpu::Arm64)]),
-        ) {
-            let records = Snapshot::new(vec![], entries);
-            let found = records.best_entry(&node, cpu);
-            let expected = resolve_in_a_line(&records, &node, cpu);
-            prop_assert_eq!(found.is_some(), expected.is_some());
-            if let (Some(found), Some((by, expected))) = (found, expected) {
-                prop_assert!(Arc::ptr_eq(&records.entries()[found.entry], &expected));
-                prop_assert_eq!(found.by, by);
-                for rival in found.rivals {
-                    let rival = &records.entries()[rival];
-                    prop_assert_eq!(rival.priority, expected.priority);
-                    prop_assert_eq!(best_selector(rival, &node), Some(by));
-                }
-            }
-        }
-    }
-}
+mod tests;

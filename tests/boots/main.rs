@@ -18,5 +18,6 @@ mod libvirt;
 mod machines;
 mod more;
 mod payload;
+mod tutorial;
 mod vagrant;
 mod vlan;

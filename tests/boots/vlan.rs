@@ -65,6 +65,22 @@ impl Vlan {
 
     /// The same with this boot.yaml, and further files in the asset folder.
     pub fn start_with(mode: Mode, firmware: Firmware, boot: &str, files: &[(&str, Vec<u8>)]) -> Self {
+        Self::start_on(mode, firmware, records::NODES, boot, files, false)
+    }
+
+    /// bootlace with an empty store and no records.
+    pub fn start_empty(mode: Mode, firmware: Firmware) -> Self {
+        Self::start_on(mode, firmware, "nodes: []\n", "[]\n", &[], true)
+    }
+
+    fn start_on(
+        mode: Mode,
+        firmware: Firmware,
+        nodes: &str,
+        boot: &str,
+        files: &[(&str, Vec<u8>)],
+        store: bool,
+    ) -> Self {
         let _alone = alone();
         let supplies = payload::supplies_for(firmware);
         let sandbox = Sandbox::enter().expect("this test needs root");
@@ -72,7 +88,7 @@ impl Vlan {
         for (name, content) in files {
             sandbox.write(&format!("assets/{name}"), content).unwrap();
         }
-        let nodes = sandbox.write("nodes.yaml", records::NODES).unwrap();
+        let nodes = sandbox.write("nodes.yaml", nodes).unwrap();
         let boot = sandbox.write("boot.yaml", boot).unwrap();
         let _router = Router::start(&sandbox, "router").unwrap();
         let site = (mode == Mode::Proxy).then(|| {
@@ -88,7 +104,11 @@ impl Vlan {
             boot,
             assets,
             loaders: supplies.loaders,
-            more: Vec::new(),
+            more: if store {
+                vec!["--state".to_owned(), sandbox.work().join("state").display().to_string()]
+            } else {
+                Vec::new()
+            },
         };
         let appliance = Appliance::start(&sandbox, "srv", &service, None).unwrap();
         appliance.wait_ready(LIMIT).unwrap();

@@ -113,12 +113,12 @@ fn world(mode: Mode, datagrams: &[Datagram], first: Packet<'_>) -> World {
         let loader = Loader { name: name.into(), path: name.into(), size: 1, content: Arc::from([0_u8]) };
         loaders.insert(name.to_owned(), Arc::new(loader));
     }
-    World {
-        settings: Written::default().with(&flags),
-        records: Snapshot::new(vec![node], vec![entry]),
-        loaders: Loaders::new(loaders),
-        templates: Default::default(),
-    }
+    World::new(
+        Written::default().with(&flags),
+        Snapshot::new(vec![node], vec![entry]),
+        Loaders::new(loaders),
+        bootlace::boot::template::Templates::default(),
+    )
 }
 
 fn arrival(mode: Mode, port: u16, source: SocketAddrV4) -> Arrival {

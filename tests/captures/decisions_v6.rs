@@ -129,10 +129,10 @@ fn world(mac: Mac) -> World {
     };
     let name = "snponly-x86_64.efi";
     let loader = Loader { name: name.into(), path: name.into(), size: 1, content: Arc::from([0_u8]) };
-    World {
-        settings: Written::default().with(&flags),
-        records: Snapshot::new(vec![node], vec![entry]),
-        loaders: Loaders::new(BTreeMap::from([(name.to_owned(), Arc::new(loader))])),
-        templates: Default::default(),
-    }
+    World::new(
+        Written::default().with(&flags),
+        Snapshot::new(vec![node], vec![entry]),
+        Loaders::new(BTreeMap::from([(name.to_owned(), Arc::new(loader))])),
+        bootlace::boot::template::Templates::default(),
+    )
 }

@@ -119,8 +119,8 @@ fn a_node_without_address_matters_only_where_addresses_are_handed_out() {
 #[test]
 fn entries_and_nodes_that_do_not_find_each_other_are_warnings() {
     let boot = "- {name: one, macs: ['52:54:00:be:ef:01', '52:54:00:be:ef:02'], kernel: local}
-- {name: nobody, hosts: [compute9, x9c0s0b0n0], nids: [99], groups: [gpu], roles: [Service], kernel: local}
-- {name: three, nids: [3], kernel: local}
+- {name: nobody, hosts: [compute9, x9c0s0b0n0, 'x1001c*'], nids: [99], groups: [gpu], roles: [Service], kernel: local}
+- {name: three, hosts: ['x1000c0s0b2n*'], kernel: local}
 ";
     let nodes = NODES.replace("- name: compute5\n", "- name: compute5\n  netboot: false\n");
     let folder = Folder::with(&[("n.yaml", &nodes), ("b.yaml", boot)]);

@@ -17,8 +17,11 @@ pub const SERVER: &str = "10.77.0.1";
 pub const SITE: &str = "10.77.0.2";
 pub const KNOWN: &str = "52:54:00:be:ef:01";
 pub const STRANGER: &str = "52:54:00:99:99:99";
+pub const BMC: &str = "de:ca:fc:0f:fe:e1";
 
 const NODES: &str = "
+bmcs:
+- {xname: x1000c0s0b0, mac: de:ca:fc:0f:fe:e1, ip: 10.77.0.101}
 nodes:
 - name: compute1
   nid: 1

@@ -215,7 +215,7 @@ fn a_template_of_the_users_is_used_and_its_failure_is_no_500() {
     std::fs::write(&template, "#!ipxe\necho {{ node.extra.rack }} {{ kernel }}\n").unwrap();
     server.change(|world| {
         world.settings.templates = Some(folder.path().to_owned());
-        world.templates = bootlace::boot::template::Templates::load(Some(folder.path())).unwrap();
+        world.templates = bootlace::boot::template::Templates::load(Some(folder.path())).unwrap().into();
         let mut node = node(2);
         node.extra = serde_json::json!({"rack": "r7"});
         world.records = bootlace::records::Snapshot::new(

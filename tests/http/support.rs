@@ -41,12 +41,12 @@ impl Server {
         std::fs::create_dir(folder.path().join("assets")).unwrap();
         let listeners = http::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
         let address = listeners[0].address();
-        let world = Current::new(World {
-            settings: settings(folder.path().join("assets"), address.port()),
-            records: Snapshot::new(nodes, entries),
-            loaders: loaders(),
-            templates: Templates::default(),
-        });
+        let world = Current::new(World::new(
+            settings(folder.path().join("assets"), address.port()),
+            Snapshot::new(nodes, entries),
+            loaders(),
+            Templates::default(),
+        ));
         let (stop, stopped) = watch::channel(false);
         let events = Arc::new(Mutex::new(Vec::new()));
         let peers = Peers::default();
@@ -80,15 +80,15 @@ impl Server {
     /// Puts a changed world in force.
     pub fn change(&self, change: impl FnOnce(&mut World)) {
         let old = self.world.load();
-        let mut world = World {
-            settings: old.settings.clone(),
-            records: Snapshot::new(
-                old.records.nodes().iter().map(|node| (**node).clone()).collect(),
-                old.records.entries().iter().map(|entry| (**entry).clone()).collect(),
+        let mut world = World::new(
+            old.settings.clone(),
+            Snapshot::new(
+                old.records.nodes().map(|node| (**node).clone()).collect(),
+                old.records.entries().map(|entry| (**entry).clone()).collect(),
             ),
-            loaders: old.loaders.clone(),
-            templates: Templates::load(old.settings.templates.as_deref()).unwrap(),
-        };
+            old.loaders.clone(),
+            Templates::load(old.settings.templates.as_deref()).unwrap(),
+        );
         change(&mut world);
         self.world.swap(world);
     }

@@ -228,10 +228,5 @@ fn world(known: Known, assets: &Path) -> World {
         knobs: known.knobs,
         ..Written::default().with(&Flags::default())
     };
-    World {
-        settings,
-        records: Snapshot::new(known.nodes, Vec::new()),
-        loaders: Loaders::new(loaders),
-        templates: Templates::default(),
-    }
+    World::new(settings, Snapshot::new(known.nodes, Vec::new()), Loaders::new(loaders), Templates::default())
 }

@@ -116,6 +116,20 @@ fn a_node_that_shall_not_netboot_is_told_so_and_goes_on_to_its_next_device() {
 }
 
 #[test]
+fn a_disabled_node_waits_and_is_told_that_it_is_disabled() {
+    let node = Node { disabled: true, ..fixture::node(1) };
+    let world = fixture::world(vec![node.clone()], vec![fixture::entry("debug", &[1])]);
+    let script = bootscript(&world, &ask_mac("52:54:00:be:ef:01"));
+    assert_eq!((script.reason, script.entry.clone()), (Some(Reason::NodeDisabled), None));
+    assert!(script.text.contains("compute1 waits: it is disabled"), "{}", script.text);
+    assert!(script.text.contains("\nsleep 10\n") && script.text.contains("retry=1"), "{}", script.text);
+    assert!(!script.text.contains(fixture::KERNEL) && script.boot.is_none());
+    // Its own disk is a file's decision, which stands above.
+    let off = fixture::world(vec![Node { netboot: false, ..node }], vec![]);
+    assert_eq!(bootscript(&off, &ask_mac("52:54:00:be:ef:01")).reason, Some(Reason::NetbootOff));
+}
+
+#[test]
 fn a_local_boot_is_chosen_on_the_node_by_its_firmware() {
     let mut entry = fixture::entry("disk", &[1]);
     entry.kernel = BootFile::Local;
@@ -219,7 +233,7 @@ fn a_template_is_named_by_the_entry_else_by_the_profile() {
     by_entry.script = Some("entry".to_owned());
     let second = Node { profile: Some("gpu".to_owned()), ..fixture::node(2) };
     let mut world = fixture::world(vec![node, second], vec![fixture::entry("plain", &[1]), by_entry]);
-    world.templates = Templates::load(Some(folder.path())).unwrap();
+    world.templates = Templates::load(Some(folder.path())).unwrap().into();
     let profile = Profile { script: Some("profile.ipxe".to_owned()), ..Profile::default() };
     world.settings.profiles.insert("gpu".to_owned(), profile);
     assert_eq!(bootscript(&world, &ask_mac("52:54:00:be:ef:01")).text, "#!ipxe\necho profile\n");

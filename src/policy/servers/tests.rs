@@ -27,12 +27,12 @@ struct Wire {
 fn wire() -> Wire {
     let mut node = fixture::node(1);
     node.nics[0].mac = "52:54:00:be:ef:01".parse().unwrap();
-    let world = World {
-        settings: fixture::settings(),
-        records: Snapshot::new(vec![node], Vec::new()),
-        loaders: Default::default(),
-        templates: Default::default(),
-    };
+    let world = World::new(
+        fixture::settings(),
+        Snapshot::new(vec![node], Vec::new()),
+        crate::firmware::Loaders::default(),
+        crate::boot::template::Templates::default(),
+    );
     Wire { servers: Servers::default(), world, now: Duration::from_secs(1000) }
 }
 

@@ -203,12 +203,12 @@ impl Ask {
             let loader = Loader { name: name.into(), path: name.into(), size: 1, content: Arc::from([0_u8]) };
             loaders.insert(name.to_owned(), Arc::new(loader));
         }
-        let world = World {
+        let world = World::new(
             settings,
-            records: Snapshot::new(self.nodes.clone(), self.entries.clone()),
-            loaders: Loaders::new(loaders),
-            templates: Default::default(),
-        };
+            Snapshot::new(self.nodes.clone(), self.entries.clone()),
+            Loaders::new(loaders),
+            crate::boot::template::Templates::default(),
+        );
         let decision = decide_v6(&RequestV6 { message: &message, arrival: &self.arrival }, &world);
         let bytes = match &decision.verdict {
             VerdictV6::Answer(answer) | VerdictV6::WouldAnswer(answer) => answer.bytes.clone(),

@@ -69,6 +69,17 @@ fn a_list_holds_several_entries_with_keys_of_ours() {
 }
 
 #[test]
+fn hosts_take_patterns_with_one_star_at_the_end_in_place_of_a_number() {
+    let entries = right("{kernel: a, hosts: ['x1000c0s0b0n*', 'X1000C*', 'x*']}");
+    assert_eq!(entries[0].selectors.patterns, ["x1000c0s0b0n", "x1000c", "x"]);
+    for host in ["x1000*", "compute*", "*", "x*c0", "x1000c0s*b0n*"] {
+        let (problem, text) = wrong(&format!("{{kernel: a, hosts: ['{host}']}}"));
+        assert_eq!((problem.code, problem.key.as_deref()), (Code::WrongValue, Some("hosts")), "{text}");
+        assert!(text.contains(host) && text.contains("x1000c0s0b0n*"), "{text}");
+    }
+}
+
+#[test]
 fn hosts_are_xnames_names_roles_or_the_default() {
     let entries = right("{kernel: a, hosts: [x1000c0s0b0n0, compute1, compute, Compute, Storage, default]}");
     let s = &entries[0].selectors;
