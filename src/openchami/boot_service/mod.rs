@@ -69,3 +69,6 @@ pub const ROUTES: &[Route] = &[
 
 const PARAMETERS: &str = "/bootparameters";
 const ONCE: &str = "/boot-once/{node}";
+
+#[cfg(test)]
+mod tests;

@@ -98,3 +98,6 @@ pub const ROUTES: &[Route] = &[
 
 const PARAMETERS: &str = "/bootparameters";
 const DONE: &str = "The asking node finished the boot that was asked for once";
+
+#[cfg(test)]
+mod tests;
