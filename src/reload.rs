@@ -11,14 +11,14 @@ use tokio::sync::mpsc;
 use crate::boot::template::Templates;
 use crate::config::diagnostic::{Code, Diagnostic, Severity};
 use crate::config::file::Flags;
-use crate::config::{FirmwareSource, Settings};
+use crate::config::{ApiSettings, FirmwareSource, Settings};
 use crate::firmware::Loaders;
 use crate::journal::{Event, Journal, Level, Notice};
 use crate::link::Interface;
 use crate::link::dhcp::in_force;
 use crate::openchami::cloud_init::{self, files::CloudFiles};
 use crate::openchami::start::Running;
-use crate::records::{self, load::ServedSubnet};
+use crate::records::{self, BmcKey, load::ServedSubnet};
 use crate::world::World;
 
 /// Editors and copies write in several steps: wait until the files have been quiet this long.
@@ -43,6 +43,7 @@ pub fn assemble(
     for own in &mut settings.interfaces {
         let found = interfaces.iter().find(|interface| *interface.name == *own.name);
         own.served_at = found.map(|interface| interface.address);
+        own.served_in = found.map(|interface| interface.network);
     }
     let loaded = records::load::load(&settings.nodes, &settings.boot, Some(&settings), config);
     let mut problems = loaded.diagnostics;
@@ -84,7 +85,10 @@ pub fn assemble(
         problems.extend(found);
     }
     match loaded.snapshot {
-        Some(records) if !problems.iter().any(Diagnostic::is_error) => {
+        Some(mut records) if !problems.iter().any(Diagnostic::is_error) => {
+            for (place, bmc) in (0..).zip(loaded.bmcs) {
+                records.put_bmc(BmcKey::File(place), bmc);
+            }
             let mut world = World::new(settings, records, loaders, templates);
             world.inventory.lay_cloud_files(&cloud_files);
             Ok(Assembled { world, warnings: problems })
@@ -203,6 +207,19 @@ fn keep_what_needs_a_restart(new: &mut Settings, old: &Settings) -> Vec<&'static
         changed.push("http");
         new.http.clone_from(&old.http);
     }
+    let listener = [
+        ("api", new.api.listen != old.api.listen),
+        ("api_tls", new.api.tls != old.api.tls),
+        ("api_tokens", new.api.tokens != old.api.tokens),
+        ("tls_name", new.api.tls_names != old.api.tls_names),
+    ];
+    changed.extend(listener.iter().filter(|(_, differs)| *differs).map(|(key, _)| *key));
+    new.api = ApiSettings {
+        public_inventory: new.api.public_inventory,
+        hosts: std::mem::take(&mut new.api.hosts),
+        trusted_proxies: std::mem::take(&mut new.api.trusted_proxies),
+        ..old.api.clone()
+    };
     if new.log_format != old.log_format {
         changed.push("log_format");
         new.log_format = old.log_format;

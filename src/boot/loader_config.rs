@@ -8,8 +8,8 @@
 //! for its file server if it were not told ours.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
+use crate::openchami::cloud_init::names;
 use crate::records::{BootEntry, BootFile, Mac, Node, Uuid, Xname};
 use crate::world::World;
 
@@ -118,7 +118,7 @@ pub fn render(world: &World, wanted: &Wanted, ask: &Ask<'_>) -> Result<String, M
         }
         Whose::Default => node,
     };
-    if !Arc::ptr_eq(owner, node) && owner.origin != node.origin {
+    if !owner.is_same(node) {
         return Err(Miss::Refused(Reason::NotYourFile));
     }
     if stays_silent(world, node, Some(mac), ask.local) {
@@ -135,7 +135,8 @@ pub fn render(world: &World, wanted: &Wanted, ask: &Ask<'_>) -> Result<String, M
         local: IpAddr::V4(local),
         base: urls::base(&world.settings, local),
     };
-    let mut values = Values::of_node(node, Some(mac), world.settings.hostname);
+    let hostname = names::hostname(&world.inventory, node, world.settings.hostname);
+    let mut values = Values::of_node(node, Some(mac), hostname);
     values.entry = Some(found.entry.name.clone());
     values.by = Some(found.by.name());
     values.server = place.base.clone().unwrap_or_default();

@@ -11,6 +11,7 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode
 
 use crate::client::Cpu;
 use crate::config::Mode;
+use crate::openchami::cloud_init::names;
 use crate::policy::Reason;
 use crate::records::{BootEntry, BootFile, Instead, Mac, NextBoot, Node, Snapshot, Xname};
 use crate::world::World;
@@ -149,7 +150,8 @@ pub fn bootscript(world: &World, request: &ScriptRequest) -> Script {
         Who::Mac { mac, .. } => Some(*mac),
         _ => None,
     };
-    let mut values = Values::of_node(node, mac, world.settings.hostname);
+    let hostname = names::hostname(&world.inventory, node, world.settings.hostname);
+    let mut values = Values::of_node(node, mac, hostname);
     values.server = request.base.clone();
     values.retry = request.retry;
     let who = match values.mac.clone() {
@@ -160,15 +162,14 @@ pub fn bootscript(world: &World, request: &ScriptRequest) -> Script {
     let label = node.label();
     let script = Script { node: Some(label.clone()), xname: node.xname.clone(), ..Script::default() };
 
-    if node.disabled {
-        values.message =
-            format!("{label} is not booted: it is disabled, its Enabled is false (node-disabled)");
-        values.delay = wait_delay(request.retry);
-        return refuse(world, script, Name::Wait, values, Reason::NodeDisabled);
-    }
     if !node.netboot {
         values.message = format!("{label} is not booted: its record says netboot: false (netboot-off)");
         return refuse(world, script, Name::Exit, values, Reason::NetbootOff);
+    }
+    if node.disabled {
+        values.message = format!("{label} waits: it is disabled, Enabled is false (node-disabled)");
+        values.delay = wait_delay(request.retry);
+        return refuse(world, script, Name::Wait, values, Reason::NodeDisabled);
     }
     let (node, once) = in_this_boot(node, request.retry);
     match choose(&world.records, &node, request.arch.as_deref()) {

@@ -113,7 +113,7 @@ pub fn open(world: &World, ask: &Ask<'_>) -> Result<Found, Miss> {
         // A folder that names another machine asks for another machine's file.
         if let Some(owner) = identity(world, folder).flatten() {
             match &ask.peer.node {
-                Some(node) if !Arc::ptr_eq(node, owner) && node.origin != owner.origin => {
+                Some(node) if !node.is_same(owner) => {
                     return Err(Miss::Refused(Reason::NotYourFile));
                 }
                 _ => {}

@@ -11,6 +11,7 @@ use anyhow::{Context, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
+use crate::config::api::{ApiFlags, ApiListen};
 use crate::config::file::Flags;
 use crate::config::{FirmwareSource, HttpListen, InterfaceSettings, Mode, Settings, StateFolder};
 use crate::journal::log::{self, LogFormat};
@@ -19,7 +20,7 @@ use crate::link::dhcp::{self, Listener};
 use crate::link::{Interface, LinkError, Links, Peers};
 use crate::openchami::start::Running;
 use crate::reload::{self, Assembled};
-use crate::{firmware, http, openchami, tftp};
+use crate::{control, firmware, http, openchami, tftp};
 
 /// How long open transfers may go on after a signal.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -63,6 +64,15 @@ pub struct Args {
     /// exists].
     #[arg(long, value_name = "DIR|none")]
     state: Option<PathBuf>,
+    /// Where the API is served [default: 127.0.0.1:8082]; off loopback it speaks TLS and needs tokens.
+    #[arg(long, value_name = "ADDR:PORT|none")]
+    api: Option<ApiListen>,
+    /// Let everybody who reaches the API list components and network cards, without a token.
+    #[arg(long)]
+    public_inventory: bool,
+    /// Further name or address in the certificate that is made for the API; may be repeated.
+    #[arg(long, value_name = "NAME", value_parser = crate::config::api::tls_name)]
+    tls_name: Vec<String>,
     /// Form of the log on stderr [default: text].
     #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
@@ -93,6 +103,11 @@ impl Args {
             }),
             http: some(self.http),
             state: self.state.map(|path| StateFolder::read(&path, Path::new(""))),
+            api: ApiFlags {
+                listen: self.api,
+                public_inventory: self.public_inventory,
+                tls_names: some(self.tls_name),
+            },
             log_format: self.log_format,
         }
     }
@@ -189,6 +204,11 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         http::bind(&addresses)?
     };
 
+    let control = control::folder(world.settings.state.as_deref()).and_then(|folder| {
+        let bound = control::server::bind(&folder);
+        // Commands can do without it, machines boot without it.
+        bound.inspect_err(|error| journal.say(Level::Warn, "control", error.to_string())).ok()
+    });
     let ready = ready(&world, &interfaces, &transports, &addresses);
     let running = openchami::start::start(world, journal)?;
     let current = running.current.clone();
@@ -227,8 +247,12 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         running.api.clone(),
         peers,
         http_journal,
-        stopped,
+        stopped.clone(),
     ));
+    let control_task = control.map(|listener| {
+        let handler = openchami::api::local::handler(running.api.clone());
+        for_http.spawn(control::server::serve(listener, handler, stopped))
+    });
 
     let ended = for_http.block_on(async {
         let result = tokio::select! {
@@ -238,6 +262,10 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         // Nobody listens for `stop` any more only when everything has ended already.
         let _ = stop.send(true);
         let _ = tokio::time::timeout(DRAIN, http_task).await;
+        if let Some(task) = control_task {
+            // Whatever ends it then, its socket goes with the process.
+            let _ = tokio::time::timeout(DRAIN, task).await;
+        }
         result
     });
     for_http.shutdown_timeout(Duration::from_secs(1));

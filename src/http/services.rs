@@ -46,7 +46,7 @@ fn faces_nodes(found: &Found) -> bool {
             let of_service = found.route.path.strip_prefix("/service/");
             of_service.is_none_or(|what| matches!(what, "ready" | "status" | "liveness"))
         }
-        Access::Admin | Access::Inventory => false,
+        Access::Admin | Access::Inventory | Access::Public | Access::Local => false,
     }
 }
 

@@ -152,6 +152,12 @@ impl Appliance {
             .arg(&service.assets)
             .arg("--firmware")
             .arg(service.loaders.as_deref().unwrap_or(Path::new("none")))
+            // What a service of this machine has stored is nothing for the lab.
+            .args(if service.more.iter().any(|word| word == "--state") {
+                &[][..]
+            } else {
+                &["--state", "none"]
+            })
             .args(&service.more)
             .stdout(Stdio::null())
             .stderr(Stdio::piped());

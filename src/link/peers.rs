@@ -116,7 +116,9 @@ impl Peers {
             IpAddr::V6(v6) => return self.v6.who(records, &self.links, v6),
         };
         let learned = || Some((self.learned.lock().ok()?.get(&v4)?.0, PeerSource::Learned));
-        let recorded = || records.by_ip(v4).map(|(_, nic)| (nic.mac, PeerSource::Record));
+        // An address that two records claim tells nobody's identity.
+        let sole = || records.by_ip(v4).filter(|_| records.owners_of_ip(address) == 1);
+        let recorded = || sole().map(|(_, nic)| (nic.mac, PeerSource::Record));
         match self.neighbour(v4).map(|mac| (mac, PeerSource::Neighbour)).or_else(learned).or_else(recorded) {
             Some((mac, by)) => Peer { address, mac: Some(mac), node: records.by_mac(mac).cloned(), by },
             None => Peer { address, mac: None, node: None, by: PeerSource::Unknown },

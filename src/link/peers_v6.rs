@@ -42,7 +42,8 @@ impl PeersV6 {
     /// Maps an address to a MAC and a node.
     pub fn who(&self, records: &Snapshot, links: &Links, address: Ipv6Addr) -> Peer {
         let learned = || Some((*self.learned.lock().ok()?.get(&address)?, PeerSource::Learned));
-        let recorded = || records.by_ipv6(address).map(|(_, nic)| (nic.mac, PeerSource::Record));
+        let sole = || records.by_ipv6(address).filter(|_| records.owners_of_ip(address.into()) == 1);
+        let recorded = || sole().map(|(_, nic)| (nic.mac, PeerSource::Record));
         let inside = || mac_of(address).map(|mac| (mac, PeerSource::Record));
         let neighbour = |index| netlink::neighbour(index, address.into());
         let found = links

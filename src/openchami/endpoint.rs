@@ -22,12 +22,41 @@ pub const STATIC_ACTIONS: [&str; 12] = [
 ];
 
 /// One card as `EthernetNICInfo` lists it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct NicInfo {
     /// MAC as Redfish gave it.
     pub mac: String,
     /// Free text.
     pub description: String,
+    /// Name in Redfish.
+    pub name: String,
+    /// Path in Redfish.
+    pub path: String,
+    /// Whether Redfish says that it is on.
+    pub enabled: bool,
+}
+
+/// What Redfish says of a system or a manager.
+#[derive(Clone, Debug)]
+pub struct Described<'a> {
+    /// Where it is.
+    pub id: &'a Location,
+    /// The Redfish endpoint that says so.
+    pub endpoint: &'a Location,
+    /// Path in Redfish; empty: the one that a static record has.
+    pub path: &'a str,
+    /// UUID; empty: none.
+    pub uuid: &'a str,
+    /// Name in Redfish.
+    pub name: &'a str,
+    /// Redfish subtype, such as `Physical`.
+    pub subtype: &'a str,
+    /// Cards.
+    pub cards: &'a [NicInfo],
+    /// Reset types.
+    pub actions: &'a [String],
+    /// What else is known, under Redfish's own names.
+    pub more: Map<String, Value>,
 }
 
 /// Host and domain of a full name. An address stays whole: it has no domain.
@@ -41,88 +70,100 @@ pub fn host_and_domain(fqdn: &str) -> (String, String) {
 }
 
 /// The member that lists cards. SMD's own readers know one name, metadata-service looks for the other.
-fn nics(info: &mut Map<String, Value>, cards: &[NicInfo]) {
-    let list: Vec<Value> = cards
-        .iter()
-        .map(|card| {
-            json!({
-                "RedfishId": "",
-                "@odata.id": "",
-                "Description": card.description,
-                "InterfaceEnabled": true,
-                "MACAddress": card.mac,
-            })
-        })
-        .collect();
+fn nics(info: &mut Map<String, Value>, list: Vec<Value>) {
     info.insert("EthernetNICInfo".to_owned(), list.clone().into());
     info.insert("EthNICInfo".to_owned(), list.into());
 }
 
-/// A node as its BMC's Redfish shows it.
-pub fn system(
-    id: &Location,
-    bmc: &Location,
-    uuid: &str,
-    name: &str,
-    cards: &[NicInfo],
-    actions: &[impl AsRef<str>],
+/// The member that says how it is switched.
+fn actions(info: &mut Map<String, Value>, name: &str, path: &str, types: &[String]) {
+    let allowed = if types.is_empty() { Value::Null } else { types.into() };
+    let reset = json!({
+        "ResetType@Redfish.AllowableValues": allowed,
+        "@Redfish.ActionInfo": format!("{path}/ResetActionInfo"),
+        "target": format!("{path}/Actions/{name}"),
+    });
+    info.insert("Actions".to_owned(), json!({format!("#{name}"): reset}));
+}
+
+fn record(
+    described: &Described<'_>,
+    kind: &str,
+    path: String,
+    info: [(&str, Value); 2],
 ) -> ComponentEndpoint {
-    let path = format!("/redfish/v1/Systems/{id}");
-    let actions: Vec<&str> = actions.iter().map(AsRef::as_ref).collect();
-    let mut system = Map::new();
-    system.insert("Name".to_owned(), name.into());
-    system.insert(
-        "Actions".to_owned(),
-        json!({"#ComputerSystem.Reset": {
-            "ResetType@Redfish.AllowableValues": actions,
-            "target": format!("{path}/Actions/ComputerSystem.Reset"),
-            "@Redfish.ActionInfo": format!("{path}/ResetActionInfo"),
-        }}),
-    );
-    nics(&mut system, cards);
-    let mut info = Map::new();
-    info.insert("ComponentEndpointType".to_owned(), "ComponentEndpointComputerSystem".into());
-    info.insert("RedfishSystemInfo".to_owned(), system.into());
     ComponentEndpoint {
-        id: id.clone(),
-        redfish_type: "ComputerSystem".to_owned(),
-        redfish_subtype: String::new(),
-        uuid: uuid.to_owned(),
+        id: described.id.clone(),
+        redfish_type: kind.to_owned(),
+        redfish_subtype: described.subtype.to_owned(),
+        uuid: described.uuid.to_owned(),
         odata_id: path,
-        redfish_endpoint_id: bmc.clone(),
+        redfish_endpoint_id: described.endpoint.clone(),
         enabled: true,
-        info,
+        info: info.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
     }
 }
 
-/// A BMC as its own Redfish shows it.
-pub fn manager(id: &Location, uuid: &str, name: &str, cards: &[NicInfo]) -> ComponentEndpoint {
-    let path = format!("/redfish/v1/Managers/{id}");
+/// A node as its BMC's Redfish shows it.
+pub fn system(described: &Described<'_>) -> ComponentEndpoint {
+    let path = match described.path {
+        "" => format!("/redfish/v1/Systems/{}", described.id),
+        path => path.to_owned(),
+    };
+    let mut system = Map::new();
+    system.insert("Name".to_owned(), described.name.into());
+    actions(&mut system, "ComputerSystem.Reset", &path, described.actions);
+    let cards = described.cards.iter().map(|card| {
+        json!({
+            "RedfishId": card.path,
+            "@odata.id": card.path,
+            "Description": card.description,
+            "InterfaceEnabled": true,
+            "MACAddress": card.mac,
+        })
+    });
+    nics(&mut system, cards.collect());
+    system.extend(described.more.clone());
+    let kind = ("ComponentEndpointType", "ComponentEndpointComputerSystem".into());
+    record(described, "ComputerSystem", path, [kind, ("RedfishSystemInfo", system.into())])
+}
+
+/// A BMC as its own Redfish shows it; `shells` are the ways to its command line.
+pub fn manager(described: &Described<'_>, shells: &[String]) -> ComponentEndpoint {
+    let path = match described.path {
+        "" => format!("/redfish/v1/Managers/{}", described.id),
+        path => path.to_owned(),
+    };
     let mut manager = Map::new();
-    manager.insert("Name".to_owned(), name.into());
-    manager.insert(
-        "Actions".to_owned(),
-        json!({"#Manager.Reset": {
-            "ResetType@Redfish.AllowableValues": [],
-            "target": format!("{path}/Actions/Manager.Reset"),
-        }}),
-    );
-    nics(&mut manager, cards);
+    manager.insert("Name".to_owned(), described.name.into());
+    actions(&mut manager, "Manager.Reset", &path, described.actions);
+    let cards = described.cards.iter().map(|card| {
+        json!({
+            "RedfishId": "",
+            "@odata.id": "",
+            "Description": card.description,
+            "Hostname": card.name,
+            "InterfaceEnabled": card.enabled,
+            "MACAddress": card.mac,
+            "PermanentMACAddress": card.mac,
+        })
+    });
+    nics(&mut manager, cards.collect());
+    // The reference says the same of every manager; the console service reads the list.
     manager.insert(
         "CommandShell".to_owned(),
-        json!({"ServiceEnabled": false, "MaxConcurrentSessions": 0, "ConnectTypesSupported": []}),
+        json!({"ServiceEnabled": true, "MaxConcurrentSessions": 65536, "ConnectTypesSupported": shells}),
     );
-    let mut info = Map::new();
-    info.insert("ComponentEndpointType".to_owned(), "ComponentEndpointManager".into());
-    info.insert("RedfishManagerInfo".to_owned(), manager.into());
-    ComponentEndpoint {
-        id: id.clone(),
-        redfish_type: "Manager".to_owned(),
-        redfish_subtype: String::new(),
-        uuid: uuid.to_owned(),
-        odata_id: path,
-        redfish_endpoint_id: id.clone(),
-        enabled: true,
-        info,
-    }
+    manager.extend(described.more.clone());
+    let kind = ("ComponentEndpointType", "ComponentEndpointManager".into());
+    record(described, "Manager", path, [kind, ("RedfishManagerInfo", manager.into())])
+}
+
+/// An outlet of a power distribution unit.
+pub fn outlet(described: &Described<'_>) -> ComponentEndpoint {
+    let mut outlet = Map::new();
+    outlet.insert("Name".to_owned(), described.name.into());
+    outlet.extend(described.more.clone());
+    let kind = ("ComponentEndpointType", "ComponentEndpointOutlet".into());
+    record(described, "Outlet", described.path.to_owned(), [kind, ("RedfishOutletInfo", outlet.into())])
 }

@@ -5,6 +5,7 @@
 //! - [`api`]: requests, replies, the table of routes, and where they meet the records.
 //! - one folder a service: its routes, and its view of the records.
 
+pub mod access;
 pub mod api;
 pub mod boot_service;
 pub mod bss;
@@ -13,6 +14,9 @@ pub mod endpoint;
 pub mod history;
 pub mod inventory;
 pub mod metadata_service;
+pub mod openapi;
+pub mod own;
+pub mod smd;
 pub mod start;
 #[cfg(test)]
 pub mod testing;
@@ -34,4 +38,6 @@ pub static ROUTES: &[&[Route]] = &[
     metadata_service::GROUPS,
     metadata_service::INSTANCE_INFOS,
     metadata_service::WIREGUARD_PEERS,
+    smd::ROUTES,
+    own::ROUTES,
 ];

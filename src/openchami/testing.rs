@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::Method;
@@ -18,11 +19,13 @@ use serde_json::Value;
 
 use crate::boot::template::Templates;
 use crate::config::Settings;
+use crate::config::source::Source;
 use crate::firmware::Loaders;
-use crate::records;
+use crate::records::{self, Snapshot};
 use crate::world::World;
 
 use super::api::{Ask, Asker, Handler, Reply, Request, Routed, route};
+use super::cloud_init::files::CloudFiles;
 use super::history::History;
 use super::inventory::{Draft, Live};
 
@@ -44,18 +47,12 @@ impl Harness {
     pub fn new() -> Self {
         let settings: Settings =
             crate::config::file::Written::default().with(&crate::config::file::Flags::default());
-        let live = Live::default();
         Self {
-            world: World {
-                settings,
-                live: live.clone(),
-                loaders: Loaders::default(),
-                templates: Templates::default(),
-            },
+            world: World::new(settings, Snapshot::default(), Loaders::default(), Templates::default()),
             now: jiff::Timestamp::from_second(1_770_000_000).unwrap(),
             history: History::default(),
             asker: Asker::unknown(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            files: live,
+            files: Live::default(),
             stored: BTreeMap::new(),
         }
     }
@@ -76,9 +73,21 @@ impl Harness {
         self
     }
 
+    /// The same with files of `--cloud-init`, by name.
+    pub fn cloud_files(mut self, files: &[(&str, &str)]) -> Self {
+        let (mut cloud, mut findings) = (CloudFiles::default(), crate::config::Findings::default());
+        for (name, text) in files {
+            cloud.add(&Arc::new(Source::new(*name, (*text).to_owned())), &mut findings);
+        }
+        assert_eq!(findings.into_list(), []);
+        self.files.inventory.lay_cloud_files(&cloud);
+        self.restart();
+        self
+    }
+
     /// Asks as a node from now on, from the first recorded address of its cards.
     pub fn from(&mut self, xname: &str) -> &mut Self {
-        let cards = self.world.live.inventory.cards_of(xname);
+        let cards = self.world.inventory.cards_of(xname);
         let address = cards.iter().flat_map(|card| &card.addresses).next();
         self.asker = Asker {
             address: address.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ip| ip.address),
@@ -131,22 +140,38 @@ impl Harness {
         let ask = Ask { request: &request, found: &found, world: &self.world, history: &self.history };
         match found.route.handler {
             Handler::Read(handler) => handler(&ask),
+            Handler::Keep(due, read) => {
+                if let Some(runtime) = due(&ask, &self.world.inventory) {
+                    let (mut live, mut changes) = (self.world.live(), Vec::new());
+                    let mut draft = Draft::new(&mut live, &mut changes);
+                    draft.put(runtime).unwrap();
+                    draft.finish();
+                    self.world = self.world.with(&live);
+                    self.keep(changes);
+                }
+                read(&Ask { request: &request, found: &found, world: &self.world, history: &self.history })
+            }
             Handler::Write(handler) => {
-                let (mut live, mut changes) = (self.world.live.clone(), Vec::new());
+                let (mut live, mut changes) = (self.world.live(), Vec::new());
                 let mut draft = Draft::new(&mut live, &mut changes);
                 let reply = handler(&ask, &mut draft);
                 if !reply.refuses() {
                     draft.finish();
-                    self.world.live = live;
-                    for change in changes {
-                        let key = (change.table, change.key);
-                        match change.value {
-                            Some(value) => drop(self.stored.insert(key, value)),
-                            None => drop(self.stored.remove(&key)),
-                        }
-                    }
+                    self.world = self.world.with(&live);
+                    self.keep(changes);
                 }
                 reply
+            }
+        }
+    }
+
+    /// Does what the store does with changes.
+    fn keep(&mut self, changes: Vec<crate::store::Change>) {
+        for change in changes {
+            let key = (change.table, change.key);
+            match change.value {
+                Some(value) => drop(self.stored.insert(key, value)),
+                None => drop(self.stored.remove(&key)),
             }
         }
     }
@@ -154,10 +179,11 @@ impl Harness {
     /// Reads the files and what was stored again, as the next start would.
     pub fn restart(&mut self) {
         let mut live = self.files.clone();
-        let rows = self.stored.iter().map(|((table, key), value)| (*table, key.as_str(), value.as_slice()));
-        let bad = live.restore([7; 16], rows);
-        assert!(bad.is_empty(), "cannot be read back: {bad:?}");
-        self.world.live = live;
+        for ((table, key), value) in &self.stored {
+            assert!(live.restore(table, value), "cannot be read back: {table} {key}");
+        }
+        live.restored([7; 16]);
+        self.world = self.world.with(&live);
     }
 }
 

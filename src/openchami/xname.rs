@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// Letters of an xname in order, and the HMS type they name. Also the order of `service/values/type`.
-pub const KINDS: [(&str, &str); 38] = [
+pub const KINDS: [(&str, &str); 50] = [
     ("s", "System"),
     ("d", "CDU"),
     ("dw", "CDUMgmtSwitch"),
@@ -18,6 +18,7 @@ pub const KINDS: [(&str, &str); 38] = [
     ("xmpj", "CabinetPDUOutlet"),
     ("xmpv", "CabinetPDUPowerConnector"),
     ("xmi", "CabinetPDUNic"),
+    ("xb", "CabinetBMC"),
     ("xe", "CEC"),
     ("xc", "Chassis"),
     ("xcb", "ChassisBMC"),
@@ -38,12 +39,23 @@ pub const KINDS: [(&str, &str); 38] = [
     ("xcsbnp", "Processor"),
     ("xcsbnd", "Memory"),
     ("xcsbna", "NodeAccel"),
+    ("xcsbnr", "NodeAccelRiser"),
     ("xcsbng", "StorageGroup"),
+    ("xcsbngk", "Drive"),
     ("xcr", "RouterModule"),
     ("xcrb", "RouterBMC"),
     ("xcrbi", "RouterBMCNic"),
+    ("xcre", "HSNBoard"),
     ("xcra", "HSNAsic"),
+    ("xcral", "HSNLink"),
+    ("xcrj", "HSNConnector"),
+    ("xcrjp", "HSNConnectorPort"),
+    ("xcrf", "RouterFpga"),
+    ("xcrt", "RouterTOR"),
+    ("xcrtf", "RouterTORFpga"),
+    ("xcrv", "RouterPowerConnector"),
     ("xcw", "MgmtSwitch"),
+    ("xcwj", "MgmtSwitchConnector"),
     ("xch", "MgmtHLSwitchEnclosure"),
     ("xchw", "MgmtHLSwitch"),
 ];

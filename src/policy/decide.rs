@@ -11,11 +11,11 @@ use crate::config::{Knobs, Mode};
 use crate::dhcp::catalogue::print::escaped;
 use crate::dhcp::{MessageType, Packet, Reply, code};
 use crate::link::delivery::{Delivery, Port, delivery};
-use crate::records::{Mac, Node, Snapshot};
+use crate::records::{Bmc, Mac, Node, Snapshot};
 use crate::world::World;
 
 use super::ways::Asked;
-use super::{Reason, Seen, fields, inform, proxy, relayed, reservation};
+use super::{Reason, Seen, bmc, fields, inform, proxy, relayed, reservation};
 
 /// How a packet came to us.
 #[derive(Clone, Debug)]
@@ -56,6 +56,8 @@ pub struct Decision {
     pub verdict: Verdict,
     /// The node record that matched.
     pub node: Option<Arc<Node>>,
+    /// The BMC whose card asked; then there is no node.
+    pub bmc: Option<Arc<Bmc>>,
     /// The steps that led here, in order, in words with rule tags.
     pub because: Vec<String>,
     /// Facts for the shell to remember.
@@ -146,12 +148,18 @@ pub fn decide(request: &Request<'_>, world: &World, seen: &Seen, now: Duration) 
     let as_pxe = fields::synonym(request.packet, world)
         .map(|_| Client { class: Class::Pxe, ..request.client.clone() });
     let request = &Request { client: as_pxe.as_ref().unwrap_or(request.client), ..*request };
-    let node = find_node(request, &world.records, &mut trail)
-        .or_else(|| relayed::find_node(request, world, &mut trail));
+    let bmc = bmc::find(request, &world.records, &mut trail);
+    let node = if bmc.is_some() {
+        None
+    } else {
+        find_node(request, &world.records, &mut trail)
+            .or_else(|| relayed::find_node(request, world, &mut trail))
+    };
     let (mode, observed) = mode_of(request, node.as_deref(), world, &mut trail);
-    let stranger = if node.is_none() { stranger(request, mode, &mut trail) } else { None };
+    let stranger = if node.is_none() && bmc.is_none() { stranger(request, mode, &mut trail) } else { None };
     let subject = node.as_ref().or(stranger.as_ref());
-    let verdict = match verdict(request, subject, mode, world, seen, now, &mut trail) {
+    let asker = Asker { node: subject, bmc: bmc.as_deref() };
+    let verdict = match verdict(request, asker, mode, world, seen, now, &mut trail) {
         Ok((mut reply, without_boot)) => {
             relayed::finish(request, world, &mut reply, &mut trail);
             let mut limit = match request.packet.message_type() {
@@ -178,7 +186,7 @@ pub fn decide(request: &Request<'_>, world: &World, seen: &Seen, now: Duration) 
         }
         Err(reason) => Verdict::Silence(reason),
     };
-    Decision { verdict, node, because: trail.because, remember: trail.remember }
+    Decision { verdict, node, bmc, because: trail.because, remember: trail.remember }
 }
 
 /// Largest offer that UEFI HTTP Boot looks at, bytes of UDP payload [H6].
@@ -217,9 +225,16 @@ fn stranger(request: &Request<'_>, mode: Mode, trail: &mut Trail) -> Option<Arc<
     Some(Arc::new(Node::stranger(mac)))
 }
 
+/// Whose record the request is judged by.
+#[derive(Clone, Copy)]
+struct Asker<'a> {
+    node: Option<&'a Arc<Node>>,
+    bmc: Option<&'a Bmc>,
+}
+
 fn verdict(
     request: &Request<'_>,
-    node: Option<&Arc<Node>>,
+    asker: Asker<'_>,
     mode: Mode,
     world: &World,
     seen: &Seen,
@@ -246,7 +261,10 @@ fn verdict(
     if !answered {
         return Err(Reason::MessageType);
     }
-    let Some(node) = node else {
+    if let Some(bmc) = asker.bmc {
+        return bmc::answer(request, bmc, mode, world, seen, now, trail);
+    }
+    let Some(node) = asker.node else {
         return match (port, packet.message_type()) {
             (Port::Dhcp, Some(Inform)) if mode.gives_addresses() => {
                 inform::inform(request, None, world, seen, now, trail)

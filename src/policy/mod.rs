@@ -3,6 +3,7 @@
 //! Every request gets an answer or a reason for silence, with the steps that led to it. One file per mode,
 //! the shared parts in `target` (what shall this client boot) and `fields` (what a reply carries).
 
+mod bmc;
 pub mod decide;
 mod fields;
 mod inform;

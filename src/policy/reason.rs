@@ -32,11 +32,12 @@ reasons! {
     NotARequest, "not-a-request", "another server's reply";
     OwnFrame, "own-frame", "our own frame seen again";
     UnknownMac, "unknown-mac", "no node record has this client";
+    BmcBootsNothing, "bmc-boots-nothing", "a BMC boots nothing, and this mode gives no addresses";
     NotPxe, "not-pxe", "no PXE, HTTP Boot or iPXE client, and this mode gives no addresses";
     ProxyRequest, "proxy-request", "a REQUEST on port 67 belongs to the DHCP server";
     OtherServerChosen, "other-server-chosen", "the client took another server's offer";
     NetbootOff, "netboot-off", "the record says netboot: false";
-    NodeDisabled, "node-disabled", "the node is disabled (Enabled is false in SMD)";
+    NodeDisabled, "node-disabled", "the node is disabled (Enabled: false)";
     NoBootEntry, "no-boot-entry", "no boot entry matches this node";
     NoLoader, "no-loader", "no loader for this architecture is served";
     NoArchitecture, "no-architecture", "the client names no architecture";

@@ -1,6 +1,7 @@
 //! One baseboard management controller, as nodes.yaml states it.
 //!
-//! BMCs are no boot clients: they are records that discovery and the OpenCHAMI views need.
+//! BMCs are no boot clients: they are records that discovery and the OpenCHAMI views need, and get their
+//! addresses by DHCP in the modes that hand out addresses.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -9,19 +9,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use redb::StorageBackend;
 
 use super::schema::{self, Facts, MIGRATIONS};
-use super::{StoreError, guarded, look};
+use super::{StoreError, builder, guarded, look};
 
 /// Reads the whole database on `backend` and checks every page, without writing to it.
 pub(super) fn check(name: &Path, backend: &Arc<dyn StorageBackend>) -> Result<Facts, StoreError> {
-    let length = backend.len().map_err(|cause| StoreError::File { file: name.to_owned(), cause })?;
-    if length == 0 {
-        // The database would make a new one in it, and all records would be gone without a word.
-        return Err(StoreError::Damaged { file: name.to_owned(), cause: "it is empty".to_owned() });
-    }
     let known = MIGRATIONS.len() as u64;
     let checked = guarded(|| {
-        let mut database = look(backend)?;
-        database.check_integrity()?;
+        let layer = Overlay::over(Arc::clone(backend))?;
+        distrust(&layer)?;
+        drop(builder().create_with_backend(layer)?);
+        // And as it is: what the first commit will do must not fail on what the check did not look at.
+        let database = look(backend)?;
         let version = schema::version(&database)?;
         if version > known {
             return Ok(Err(version));
@@ -36,7 +34,55 @@ pub(super) fn check(name: &Path, backend: &Arc<dyn StorageBackend>) -> Result<Fa
     }
 }
 
+/// The header of redb's file format 3: a byte of flags, then after other things two slots, one of which holds
+/// the last commit.
+const HEADER: usize = 320;
+const FLAGS: usize = 9;
+/// Flag: the last commit is in the second slot.
+const SECOND: u8 = 1;
+/// Flag: the file was not closed.
+const UNCLEAN: u8 = 2;
+const SLOTS: usize = 64;
+const SLOT: usize = 128;
+/// Where the greatest number of pages in a region stands: 4 bytes, little-endian.
+const REGION: usize = 20;
+/// What redb writes there. It takes memory by this number before it looks at anything else.
+const REGION_MAX: u32 = 1 << 20;
+
+/// Makes the database in `layer` look as after a crash, with the last commit as the only one there is.
+///
+/// redb checks a file's pages only after a crash, and trusts page numbers in a file that was closed in good
+/// order: a wrong bit there is an allocation of terabytes, which ends the process. After a crash it checks a page
+/// before it follows it; and with one commit in both slots there is no older one to fall back to in silence.
+fn distrust(layer: &Overlay) -> Result<(), redb::Error> {
+    let length = layer.len()?;
+    if length == 0 {
+        // The database would make a new one in it, and all records would be gone without a word.
+        return Err(redb::Error::Corrupted("it is empty".to_owned()));
+    }
+    if length < HEADER as u64 {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    }
+    let mut header = [0; HEADER];
+    layer.read(0, &mut header)?;
+    let region = header[REGION..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+    if region > REGION_MAX {
+        return Err(redb::Error::Corrupted("its header makes no sense".to_owned()));
+    }
+    let last = header[FLAGS] & SECOND;
+    header[FLAGS] = last | UNCLEAN;
+    let (first, second) = (SLOTS, SLOTS + SLOT);
+    let (from, to) = if last == 0 { (first, second) } else { (second, first) };
+    header.copy_within(from..from + SLOT, to);
+    layer.write(0, &header)?;
+    Ok(())
+}
+
 /// A backend for several databases one after the other: closing one leaves it open (and its file locked).
+///
+/// It also keeps the file's length ahead of the header, which states it: redb cannot open a file that is shorter
+/// than its header says, and syncs both together, so that after a power cut the header may be new and the length
+/// old.
 #[derive(Debug)]
 pub(super) struct Shared(pub(super) Arc<dyn StorageBackend>);
 
@@ -50,7 +96,12 @@ impl StorageBackend for Shared {
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)
+        if length < self.0.len()? {
+            self.0.sync_data()?;
+            return self.0.set_len(length);
+        }
+        self.0.set_len(length)?;
+        self.0.sync_data()
     }
 
     fn sync_data(&self) -> io::Result<()> {

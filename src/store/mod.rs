@@ -6,7 +6,7 @@
 //! [`writer::Writer`], which lets waiting changes share one [`Store::commit`]. Answers never wait for the disk.
 //!
 //! Two things to know. Opening never writes: the file is first read whole under a layer that keeps all writes
-//! in memory ([`check`](self)), so a damaged or newer file stays as it was, and a full disk does not keep the
+//! in memory, so a damaged or newer file stays as it was, and a full disk does not keep the
 //! appliance from starting. And every commit is a two-phase one: a crash is then settled by the file's header
 //! alone, never by taking a step back to older data because a page looks wrong; damage is an error.
 
@@ -160,7 +160,10 @@ impl Store {
             self.unsettled = None;
         } else if let Some(broken) = self.database.take() {
             // Closing tries to write, which fails again or panics on a lock that a panic left: no matter.
-            let _ = guarded(|| Ok(drop(broken)));
+            let _ = guarded(|| {
+                drop(broken);
+                Ok(())
+            });
         }
         outcome.map_err(|problem| CommitError::of(&self.name, problem))
     }

@@ -11,12 +11,12 @@
 )]
 
 mod command;
-mod decoded;
 mod efi32;
 mod installer;
 mod libvirt;
 mod machines;
 mod more;
 mod payload;
+mod tutorial;
 mod vagrant;
 mod vlan;

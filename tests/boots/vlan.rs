@@ -2,19 +2,22 @@
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bootlace::config::Mode;
-use bootlace::lab::appliance::{Appliance, Journal, Service};
+use bootlace::lab::appliance::{Appliance, Service};
 use bootlace::lab::router::Router;
-use bootlace::lab::sandbox::{Place, Process, Sandbox};
+use bootlace::lab::sandbox::{Place, Sandbox};
 use bootlace::lab::site::SiteDhcp;
 use bootlace::lab::{AccelChoice, Firmware, Guest, Machine, records};
 use serde_json::Value;
 
 use crate::payload::{self, MARKER};
+
+#[path = "../support/net.rs"]
+#[allow(dead_code, reason = "each test network uses a part of it")]
+pub mod net;
 
 /// Three times what emulation takes on a quiet machine, and once more for a busy one.
 pub const LIMIT: Duration = Duration::from_secs(240);
@@ -35,7 +38,8 @@ pub fn alone() -> MutexGuard<'static, ()> {
 
 pub struct Vlan {
     // Ended in this order.
-    captures: Vec<Process>,
+    heard: net::Overheard,
+    captures: Vec<net::Capture>,
     pub appliance: Appliance,
     pub site: Option<SiteDhcp>,
     _router: Router,
@@ -65,6 +69,22 @@ impl Vlan {
 
     /// The same with this boot.yaml, and further files in the asset folder.
     pub fn start_with(mode: Mode, firmware: Firmware, boot: &str, files: &[(&str, Vec<u8>)]) -> Self {
+        Self::start_on(mode, firmware, records::NODES, boot, files, false)
+    }
+
+    /// bootlace with an empty store and no records.
+    pub fn start_empty(mode: Mode, firmware: Firmware) -> Self {
+        Self::start_on(mode, firmware, "nodes: []\n", "[]\n", &[], true)
+    }
+
+    fn start_on(
+        mode: Mode,
+        firmware: Firmware,
+        nodes: &str,
+        boot: &str,
+        files: &[(&str, Vec<u8>)],
+        store: bool,
+    ) -> Self {
         let _alone = alone();
         let supplies = payload::supplies_for(firmware);
         let sandbox = Sandbox::enter().expect("this test needs root");
@@ -72,7 +92,7 @@ impl Vlan {
         for (name, content) in files {
             sandbox.write(&format!("assets/{name}"), content).unwrap();
         }
-        let nodes = sandbox.write("nodes.yaml", records::NODES).unwrap();
+        let nodes = sandbox.write("nodes.yaml", nodes).unwrap();
         let boot = sandbox.write("boot.yaml", boot).unwrap();
         let _router = Router::start(&sandbox, "router").unwrap();
         let site = (mode == Mode::Proxy).then(|| {
@@ -88,11 +108,17 @@ impl Vlan {
             boot,
             assets,
             loaders: supplies.loaders,
-            more: Vec::new(),
+            more: if store {
+                vec!["--state".to_owned(), sandbox.work().join("state").display().to_string()]
+            } else {
+                Vec::new()
+            },
         };
+        let mut heard = net::Overheard::default();
+        heard.listen(&sandbox, Place::Net, "p-srv");
         let appliance = Appliance::start(&sandbox, "srv", &service, None).unwrap();
         appliance.wait_ready(LIMIT).unwrap();
-        Self { captures: Vec::new(), appliance, site, _router, nodes, sandbox, _alone }
+        Self { heard, captures: Vec::new(), appliance, site, _router, nodes, sandbox, _alone }
     }
 
     /// Switches on the machine of a node of the example.
@@ -139,24 +165,18 @@ impl Vlan {
 
     /// Starts to capture what bootlace's host sees and sends; returns the file.
     pub fn capture(&mut self) -> PathBuf {
-        let file = self.sandbox.work().join("capture.pcap");
-        let mut command = self.sandbox.command(Place::Net, "tcpdump");
-        command.args(["-n", "-i", "p-srv", "-s", "1600", "-U", "--immediate-mode", "-Z", "root", "-w"]);
         // Not the bulk of kernel and initrd.
-        command.arg(&file).args(["udp", "or", "(tcp", "and", "greater", "80", "and", "less", "600)"]);
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut process = self.sandbox.start("tcpdump", &mut command).unwrap();
-        let said = Journal::follow(process.child().stderr.take().unwrap(), None).unwrap();
-        let listens = |entry: &Value| entry["text"].as_str().is_some_and(|text| text.contains("listening"));
-        said.wait_for("listening", LIMIT, listens).unwrap();
-        self.captures.push(process);
+        let filter = "udp or (tcp and greater 80 and less 600)";
+        let capture = net::Capture::start(&self.sandbox, Place::Net, "p-srv", "capture.pcap", filter);
+        let file = capture.file().to_owned();
+        self.captures.push(capture);
         file
     }
 
     /// Ends the captures, so that their files are complete.
     pub fn end_captures(&mut self) {
-        for process in &mut self.captures {
-            process.stop();
+        for capture in self.captures.drain(..) {
+            capture.finish(Duration::ZERO, |_| true);
         }
     }
 
@@ -171,6 +191,15 @@ impl Vlan {
         }
         let text = self.sandbox.run(Place::Net, &command).unwrap();
         text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
+    }
+}
+
+/// Every answer of every test reads in tshark as in our own decoder.
+impl Drop for Vlan {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.heard.judge();
+        }
     }
 }
 

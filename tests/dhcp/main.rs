@@ -18,7 +18,10 @@ use std::time::Duration;
 
 use bootlace::lab::sandbox::Place;
 use client::{ACK, Client, DISCOVER, NAK, OFFER, REQUEST};
-use vlan::{KNOWN, LIMIT, SERVER, SITE, STRANGER, Vlan};
+use vlan::{BMC, KNOWN, LIMIT, SERVER, SITE, STRANGER, Vlan};
+
+/// Source and destination of a client without address, in the log.
+const BROADCAST: (Option<&str>, Option<&str>) = (Some("0.0.0.0:68"), Some("255.255.255.255:67"));
 
 /// [D1] [M1]: a client without address is reached by a raw frame, and gets what the record says.
 #[test]
@@ -33,6 +36,7 @@ fn udhcpc_of_a_known_node_gets_its_reserved_address_and_boot_file() {
     let acked = vlan.entry("the ACK", |entry| entry["reply"]["type"] == "ACK");
     assert_eq!(acked["node"], "compute1");
     assert_eq!(acked["reply"]["to"], "10.77.0.11:68 at 52:54:00:be:ef:01");
+    assert_eq!((acked["source"].as_str(), acked["destination"].as_str()), BROADCAST);
 }
 
 /// Section 5.1: renew, release and init-reboot of a real client.
@@ -60,6 +64,37 @@ fn dhclient_of_a_known_node_binds_and_reboots_with_the_same_address() {
         entry["because"].as_array().is_some_and(|steps| steps.iter().any(|step| step == "init-reboot"))
     });
     assert_eq!(rebooted["reply"]["type"], "ACK");
+}
+
+/// A BMC on record is given its address, and is nobody where files of nodes are served.
+#[test]
+fn udhcpc_of_a_bmc_gets_its_address_and_nothing_to_boot() {
+    let vlan = Vlan::start("reservation", &[]);
+    vlan.set_mac("lc0", BMC);
+    let asks =
+        ["-V", "PXEClient:Arch:00007:UNDI:003016", "-x", "0x5d:0007", "-O", "bootfile", "-O", "hostname"];
+    let lease = vlan.udhcpc("lc0", &asks);
+    assert!(lease.contains("ip=10.77.0.101"), "{lease}");
+    assert!(lease.contains("hostname=x1000c0s0b0"), "{lease}");
+    assert!(!lease.contains("boot_file=") && !lease.contains("bootfile="), "{lease}");
+    assert!(!lease.contains("siaddr=10.77.0.1") && !lease.contains("vendor="), "{lease}");
+    let acked = vlan.entry("the ACK", |entry| entry["reply"]["type"] == "ACK");
+    assert_eq!(acked["node"], "BMC x1000c0s0b0");
+    assert_eq!(acked["reply"]["to"], "10.77.0.101:68 at de:ca:fc:0f:fe:e1");
+}
+
+#[test]
+fn a_bmc_beside_another_server_gets_its_address_there_and_the_log_says_why_not_from_us() {
+    let vlan = Vlan::start("proxy", &[]);
+    vlan.site();
+    vlan.set_mac("lc0", BMC);
+    let lease = vlan.udhcpc("lc0", &["-V", "PXEClient:Arch:00007:UNDI:003016", "-x", "0x5d:0007"]);
+    assert!(lease.contains("serverid=10.77.0.2") && !lease.contains("boot_file="), "{lease}");
+    let seen = vlan.entry("the BMC", |entry| entry["mac"] == BMC);
+    assert_eq!(
+        (seen["verdict"].as_str(), seen["reason"].as_str()),
+        (Some("silence"), Some("bmc-boots-nothing"))
+    );
 }
 
 #[test]
@@ -164,6 +199,7 @@ fn without_raw_sockets_port_67_serves_by_broadcast_and_says_so() {
     assert!(lease.contains("ip=10.77.0.11"), "{lease}");
     let acked = vlan.entry("the ACK", |entry| entry["reply"]["type"] == "ACK");
     assert_eq!(acked["reply"]["to"], "255.255.255.255:68");
+    assert_eq!((acked["source"].as_str(), acked["destination"].as_str()), BROADCAST);
 }
 
 /// Every answer of ours reads without a complaint in tshark, and its options stand in our order. [P1] [P3]

@@ -183,3 +183,34 @@ fn a_hostile_name_stays_in_its_comment() {
     let text = look(&world, "grub.cfg", 1, Door::Tftp).unwrap();
     assert!(text.contains("\necho 'bootlace: x?? reboot?#? boots entry e (matched by mac)'\n"), "{text}");
 }
+
+/// A loader's own menu file would boot it past the script that waits.
+#[test]
+fn a_disabled_node_gets_no_file_that_boots_it_and_keeps_its_loaders() {
+    let disabled = Node { disabled: true, ..fixture::node(1) };
+    let world = fixture::world(vec![disabled], vec![fixture::entry("debug", &[1])]);
+    for name in ["pxelinux.cfg/default", "grub.cfg", "pxelinux.cfg/01-52-54-00-be-ef-01"] {
+        let miss = look(&world, name, 1, Door::Tftp);
+        assert_eq!(miss, Err(Miss::Refused(Reason::NodeDisabled)), "{name}");
+    }
+    assert!(look(&world, "autoexec.ipxe", 1, Door::Tftp).is_ok(), "it leads to the script that waits");
+    let (peer, local) = (fixture::peer(&world, 1), IpAddr::from([172, 16, 0, 254]));
+    let loader = Ask { path: "snponly-x86_64.efi", peer: &peer, local, door: Door::Tftp };
+    assert!(open(&world, &loader).is_ok());
+}
+
+/// Two nodes of the store have no line that tells them apart.
+#[test]
+fn a_node_of_the_store_is_refused_the_file_of_another_one() {
+    use crate::records::{NodeKey, Origin};
+    let mut world = fixture::world(vec![], vec![fixture::entry("debug", &[1, 2])]);
+    for n in [1, 2] {
+        let node = Node { origin: Origin::default(), ..fixture::node(n) };
+        world.records.put_node(NodeKey::Stored(node.xname.clone().unwrap()), node);
+    }
+    assert!(look(&world, "pxelinux.cfg/01-52-54-00-be-ef-01", 1, Door::Tftp).is_ok());
+    for name in ["pxelinux.cfg/01-52-54-00-be-ef-02", "52:54:00:be:ef:02/grub.cfg"] {
+        let miss = look(&world, name, 1, Door::Tftp);
+        assert_eq!(miss, Err(Miss::Refused(Reason::NotYourFile)), "{name}");
+    }
+}

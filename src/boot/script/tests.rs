@@ -117,6 +117,20 @@ fn a_node_that_shall_not_netboot_is_told_so_and_goes_on_to_its_next_device() {
 }
 
 #[test]
+fn a_disabled_node_waits_and_is_told_that_it_is_disabled() {
+    let node = Node { disabled: true, ..fixture::node(1) };
+    let world = fixture::world(vec![node.clone()], vec![fixture::entry("debug", &[1])]);
+    let script = bootscript(&world, &ask_mac("52:54:00:be:ef:01"));
+    assert_eq!((script.reason, script.entry.clone()), (Some(Reason::NodeDisabled), None));
+    assert!(script.text.contains("compute1 waits: it is disabled"), "{}", script.text);
+    assert!(script.text.contains("\nsleep 10\n") && script.text.contains("retry=1"), "{}", script.text);
+    assert!(!script.text.contains(fixture::KERNEL) && script.boot.is_none());
+    // Its own disk is a file's decision, which stands above.
+    let off = fixture::world(vec![Node { netboot: false, ..node }], vec![]);
+    assert_eq!(bootscript(&off, &ask_mac("52:54:00:be:ef:01")).reason, Some(Reason::NetbootOff));
+}
+
+#[test]
 fn a_local_boot_is_chosen_on_the_node_by_its_firmware() {
     let mut entry = fixture::entry("disk", &[1]);
     entry.kernel = BootFile::Local;

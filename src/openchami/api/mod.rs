@@ -2,6 +2,7 @@
 //! a request meets the records.
 
 pub mod json;
+pub mod local;
 pub mod message;
 pub mod route;
 

@@ -23,11 +23,13 @@ pub enum Service {
     Boot,
     /// metadata-service.
     Metadata,
+    /// What none of them has: bootlace's own.
+    Own,
 }
 
 impl Service {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Smd, Self::Bss, Self::CloudInit, Self::Boot, Self::Metadata];
+    pub const ALL: [Self; 6] = [Self::Smd, Self::Bss, Self::CloudInit, Self::Boot, Self::Metadata, Self::Own];
 
     /// Paths that its routes are found under: its own, and the one that a gateway would add.
     pub fn prefixes(self) -> &'static [&'static str] {
@@ -37,6 +39,7 @@ impl Service {
             Self::CloudInit => &["/cloud-init", "/apis/cloud-init"],
             Self::Boot => &["/boot-service", "/apis/boot-service"],
             Self::Metadata => &["/metadata-service", "/apis/metadata-service"],
+            Self::Own => &["/bootlace/v1"],
         }
     }
 
@@ -48,13 +51,14 @@ impl Service {
             Self::CloudInit => "cloud-init",
             Self::Boot => "boot-service",
             Self::Metadata => "metadata-service",
+            Self::Own => "bootlace",
         }
     }
 
     /// A refusal in the form of this service.
     pub fn refuse(self, status: StatusCode, detail: &str) -> Reply {
         match self {
-            Self::Smd | Self::Bss => Reply::problem(status, detail),
+            Self::Smd | Self::Bss | Self::Own => Reply::problem(status, detail),
             Self::CloudInit => {
                 Reply { detail: Some(detail.to_owned()), ..Reply::text(status, &format!("{detail}\n")) }
             }
@@ -70,10 +74,14 @@ pub enum Access {
     Admin,
     /// The same, but the setting `public_inventory` opens it to all who reach the admin listener.
     Inventory,
+    /// Everybody who reaches the admin listener, also where tokens are on; not found on the boot-facing one.
+    Public,
     /// Everybody on both listeners: says nothing of any node.
     Open,
     /// The node that asks, on both listeners: it gets its own data and nobody else's.
     Node,
+    /// Whoever may open the control socket on this machine. Not found anywhere else.
+    Local,
 }
 
 /// What answers.

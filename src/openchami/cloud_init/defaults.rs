@@ -16,7 +16,7 @@ pub fn in_force(inventory: &Inventory) -> Option<Arc<ClusterDefaults>> {
     let latest = inventory.cluster_defaults.get(inventory.last(Index::DefaultsUpdated)?)?;
     match inventory.cluster_defaults.filed_records().next() {
         Some(filed) if filed.record.metadata.uid != latest.metadata.uid => {
-            Some(Arc::new(filed.over(&latest)))
+            Some(filed.over(&latest))
         }
         _ => Some(latest),
     }

@@ -162,7 +162,7 @@ type Stated = Vec<(&'static str, &'static str)>;
 
 fn filed<R>(record: R, stated: Stated, table: &Table<'_, '_>, source: &Arc<Source>) -> Filed<R> {
     let origin = Origin { file: Arc::clone(&source.path), line: source.line(table.span.start) };
-    Filed { record, owned: stated.into(), origin }
+    Filed { record: Arc::new(record), owned: stated.into(), origin }
 }
 
 /// A text of one line, and the note that it is stated.

@@ -121,3 +121,6 @@ pub const ROUTES: &[Route] = &[
     ),
     read("/admin/impersonation/{id}/{group}.yaml", Admin, "What that node would read", Read(group_file::get)),
 ];
+
+#[cfg(test)]
+mod tests;

@@ -54,8 +54,9 @@ fn card(settings: &Settings, nic: &Nic) -> Value {
     for address in &nic.addresses {
         match address {
             IpAddr::V4(v4) => {
+                let Some(prefix) = settings.prefix_of(*v4) else { continue };
+                addresses.push(format!("{v4}/{prefix}"));
                 let Some(subnet) = settings.subnet_of(*v4) else { continue };
-                addresses.push(format!("{v4}/{}", subnet.subnet.prefix_len()));
                 if let Some(router) = subnet.router.filter(|_| routes.is_empty()) {
                     routes.push(json!({"to": "0.0.0.0/0", "via": router.to_string()}));
                 }

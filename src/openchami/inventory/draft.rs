@@ -75,6 +75,22 @@ impl<'l> Draft<'l> {
         Ok(())
     }
 
+    /// Checks that [`Self::put`] of this record would not be refused, without storing it.
+    pub fn check<R: Record>(&self, record: &R) -> Result<(), Owned>
+    where
+        Inventory: HasTable<R>,
+    {
+        HasTable::<R>::table(&self.live.inventory).check_put(record)
+    }
+
+    /// Checks that no file states a record, so that [`Self::remove`] would not be refused.
+    pub fn check_remove<R: Record>(&self, key: &str) -> Result<(), Owned>
+    where
+        Inventory: HasTable<R>,
+    {
+        HasTable::<R>::table(&self.live.inventory).check_remove(key)
+    }
+
     /// Removes a record; false if there was none. Refused where a file states it.
     pub fn remove<R: Record>(&mut self, key: &str) -> Result<bool, Owned>
     where

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, json};
 
-use crate::openchami::endpoint::{self, NicInfo};
+use crate::openchami::endpoint::{self, Described, NicInfo};
 use crate::openchami::xname::Location;
 use crate::records::{Bmc, BootEntry, BootFile, Node, Origin, Snapshot};
 
@@ -51,12 +51,12 @@ pub(super) fn lay(inventory: &mut Inventory, records: &Snapshot) {
     }
     for entry in records.entries() {
         let owned = OWNED_UNIT.into();
-        inventory.lay_filed(Filed { record: unit(entry), owned, origin: entry.origin.clone() });
+        inventory.lay_filed(Filed { record: Arc::new(unit(entry)), owned, origin: entry.origin.clone() });
     }
 }
 
 fn filed<R>(record: R, owned: &[(&'static str, &'static str)], origin: &Origin) -> Filed<R> {
-    Filed { record, owned: owned.into(), origin: origin.clone() }
+    Filed { record: Arc::new(record), owned: owned.into(), origin: origin.clone() }
 }
 
 fn lay_node(inventory: &mut Inventory, node: &Node, id: &Location) {
@@ -81,7 +81,11 @@ fn lay_node(inventory: &mut Inventory, node: &Node, id: &Location) {
     let mut cards = Vec::new();
     for (at, nic) in node.nics.iter().enumerate() {
         let description = format!("Interface {at} for {name}");
-        cards.push(NicInfo { mac: nic.mac.to_string(), description: description.clone() });
+        cards.push(NicInfo {
+            mac: nic.mac.to_string(),
+            description: description.clone(),
+            ..NicInfo::default()
+        });
         // `discover static` sends the first address alone.
         let addresses =
             nic.addresses.first().map(|address| IpEntry { address: *address, network: String::new() });
@@ -101,17 +105,28 @@ fn lay_node(inventory: &mut Inventory, node: &Node, id: &Location) {
         inventory.lay_filed(filed(card, owned, &node.origin));
     }
     if let Some(bmc) = id.parent() {
-        let system = endpoint::system(id, &bmc, &uuid(id), &name, &cards, &endpoint::STATIC_ACTIONS);
-        let owned = [("ID", "xname"), ("RedfishEndpointID", "bmc")];
-        inventory.lay_filed(filed(system, &owned, &node.origin));
+        let system = endpoint::system(&Described {
+            id,
+            endpoint: &bmc,
+            path: "",
+            uuid: &uuid(id),
+            name: &name,
+            subtype: "",
+            cards: &cards,
+            actions: &endpoint::STATIC_ACTIONS.map(str::to_owned),
+            more: Map::new(),
+        });
+        // Not its endpoint: the file may put the node under another BMC than its own.
+        inventory.lay_filed(filed(system, &[("ID", "xname")], &node.origin));
     }
-    for label in &node.groups {
-        if !inventory.groups.contains(label) {
+    // SMD keeps labels in lower case.
+    for label in node.groups.iter().map(|label| label.to_ascii_lowercase()) {
+        if !inventory.groups.contains(&label) {
             let description = format!("The {label} group");
             let group = Group { label: label.clone(), description, ..Group::default() };
             inventory.lay_filed(filed(group, &[("label", "groups")], &node.origin));
         }
-        let member = Member { group: label.clone(), id: id.clone() };
+        let member = Member { group: label, id: id.clone() };
         inventory.lay_filed(filed(member, &[("id", "groups")], &node.origin));
     }
 }
@@ -126,7 +141,8 @@ fn lay_bmc(inventory: &mut Inventory, bmc: &Bmc, id: &Location) {
     stated(bmc.fqdn.is_some(), "FQDN", "fqdn");
     stated(bmc.mac.is_some(), "MACAddr", "mac");
     stated(bmc.ip.is_some(), "IPAddress", "ip");
-    let (hostname, domain) = endpoint::host_and_domain(&fqdn);
+    // Without a name of its own it has no host name either, as the reference shows it.
+    let (hostname, domain) = bmc.fqdn.as_deref().map(endpoint::host_and_domain).unwrap_or_default();
     let mut discovery_info = Map::new();
     discovery_info.insert("LastDiscoveryStatus".to_owned(), json!("NotYetQueried"));
     let record = RedfishEndpoint {
@@ -151,10 +167,26 @@ fn lay_bmc(inventory: &mut Inventory, bmc: &Bmc, id: &Location) {
     let description = format!("Interface for BMC {id}");
     let cards: Vec<_> = bmc
         .mac
-        .map(|mac| NicInfo { mac: mac.to_string(), description: description.clone() })
+        .map(|mac| NicInfo {
+            mac: mac.to_string(),
+            description: description.clone(),
+            name: id.to_string(),
+            ..NicInfo::default()
+        })
         .into_iter()
         .collect();
-    let manager = endpoint::manager(id, &uuid(id), id.as_str(), &cards);
+    let described = Described {
+        id,
+        endpoint: id,
+        path: "",
+        uuid: &uuid(id),
+        name: id.as_str(),
+        subtype: "",
+        cards: &cards,
+        actions: &[],
+        more: Map::new(),
+    };
+    let manager = endpoint::manager(&described, &[]);
     inventory.lay_filed(filed(manager, &[("ID", "xname")], &bmc.origin));
     if let Some(mac) = bmc.mac {
         let card = EthernetInterface {

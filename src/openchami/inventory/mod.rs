@@ -31,6 +31,8 @@ pub enum Index {
     Fqdn,
     /// Component endpoints by the Redfish endpoint above them.
     EndpointChild,
+    /// Component endpoints by a UUID that identifies.
+    SystemUuid,
     /// Network cards by address.
     Address,
     /// Network cards by component.
@@ -102,6 +104,8 @@ pub struct Inventory {
     pub runtime: Table<Runtime>,
     /// (index, term, key)
     index: OrdSet<(Index, String, String)>,
+    /// The highest node number that any component ever had.
+    highest_nid: i64,
     /// Nodes as the files state them, for what SMD has no field for.
     file_nodes: Arc<files::FileNodes>,
     /// What instance ids are made from: never the same in two stores.
@@ -159,7 +163,7 @@ macro_rules! tables {
             pub fn filed_json(&self) -> RecordsJson {
                 let mut all = RecordsJson::new();
                 $(for filed in self.$field.filed_records() {
-                    if let Ok(value) = serde_json::to_value(&filed.record) {
+                    if let Ok(value) = serde_json::to_value(&*filed.record) {
                         all.entry($record::TABLE).or_default().insert(filed.record.key().into_owned(), value);
                     }
                 })*
@@ -168,6 +172,7 @@ macro_rules! tables {
 
             /// Takes over the stored layer of another inventory.
             fn lay_all_stored(&mut self, old: &Inventory) {
+                self.highest_nid = self.highest_nid.max(old.highest_nid);
                 $(for record in old.$field.stored() {
                     self.lay_stored($record::clone(record));
                 })*
@@ -270,6 +275,11 @@ impl Inventory {
         self.find(Index::CardOf, id).collect()
     }
 
+    /// A node number that no component has and, while this process runs, none had: above all others.
+    pub fn unused_nid(&self) -> i64 {
+        self.highest_nid.saturating_add(1)
+    }
+
     /// Changes one table and the index together.
     fn change<R: Record>(&mut self, key: &str, change: impl FnOnce(&mut Table<R>))
     where
@@ -287,6 +297,9 @@ impl Inventory {
             self.index.remove(&(*index, term.clone(), key.to_owned()));
         }
         for (index, term) in new.difference(&old) {
+            if let (Index::Nid, Ok(nid)) = (index, term.parse()) {
+                self.highest_nid = self.highest_nid.max(nid);
+            }
             self.index.insert((*index, term.clone(), key.to_owned()));
         }
     }

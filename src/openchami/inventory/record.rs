@@ -7,6 +7,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::records::Origin;
 
@@ -33,13 +34,19 @@ pub trait Record: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync
     fn touches(&self) -> Vec<Touch> {
         Vec::new()
     }
+
+    /// Whether a field (of the JSON form) says what the file's says, which need not be the same text: a MAC has
+    /// several spellings.
+    fn agrees(_field: &str, written: Option<&Value>, stated: Option<&Value>) -> bool {
+        written == stated
+    }
 }
 
 /// A record as a file states it.
 #[derive(Clone, Debug)]
 pub struct Filed<R> {
     /// The record; fields that the file does not state hold their defaults.
-    pub record: R,
+    pub record: Arc<R>,
     /// Names of the fields (of the JSON form) that the file states, and the key in the file that does so.
     pub owned: Arc<[(&'static str, &'static str)]>,
     /// Where.
@@ -48,17 +55,18 @@ pub struct Filed<R> {
 
 impl<R: Record> Filed<R> {
     /// Another record with what the file states in place of what it says itself.
-    pub fn over(&self, record: &R) -> R {
+    pub fn over(&self, record: &R) -> Arc<R> {
         merged(self, record)
     }
 
     /// Checks that `record` says nothing else than the file does.
     pub fn check(&self, record: &R) -> Result<(), Owned> {
-        let (Ok(wanted), Ok(stated)) = (serde_json::to_value(record), serde_json::to_value(&self.record))
+        let (Ok(wanted), Ok(stated)) = (serde_json::to_value(record), serde_json::to_value(&*self.record))
         else {
             return Ok(());
         };
-        match self.owned.iter().find(|(field, _)| wanted.get(field) != stated.get(field)) {
+        let differs = |field: &&str| !R::agrees(field, wanted.get(field), stated.get(field));
+        match self.owned.iter().find(|(field, _)| differs(field)) {
             Some((_, yaml)) => Err(owned::<R>(&record.key(), &self.origin, yaml)),
             None => Ok(()),
         }
@@ -85,8 +93,21 @@ pub struct Owned {
 /// size.
 #[derive(Debug)]
 pub struct Table<R> {
-    files: OrdMap<String, Arc<Filed<R>>>,
+    files: OrdMap<String, Stated<R>>,
     stored: OrdMap<String, Arc<R>>,
+}
+
+/// A record of a file, and how it looks with what is stored beside it.
+#[derive(Debug)]
+struct Stated<R> {
+    filed: Arc<Filed<R>>,
+    seen: Arc<R>,
+}
+
+impl<R> Clone for Stated<R> {
+    fn clone(&self) -> Self {
+        Self { filed: Arc::clone(&self.filed), seen: Arc::clone(&self.seen) }
+    }
 }
 
 impl<R> Clone for Table<R> {
@@ -101,13 +122,29 @@ impl<R> Default for Table<R> {
     }
 }
 
+/// Two ordered sequences as one; of equal keys the first sequence's value counts.
+fn united<'t, R: 'static>(
+    files: impl Iterator<Item = (&'t String, &'t Arc<R>)> + 't,
+    stored: impl Iterator<Item = (&'t String, &'t Arc<R>)> + 't,
+) -> impl Iterator<Item = (&'t String, &'t Arc<R>)> + 't {
+    let (mut files, mut stored) = (files.peekable(), stored.peekable());
+    std::iter::from_fn(move || match (files.peek(), stored.peek()) {
+        (Some((a, _)), Some((b, _))) if a == b => {
+            stored.next();
+            files.next()
+        }
+        (Some((a, _)), Some((b, _))) if a > b => stored.next(),
+        (Some(_), _) => files.next(),
+        (None, _) => stored.next(),
+    })
+}
+
 impl<R: Record> Table<R> {
     /// The record, as everybody sees it.
     pub fn get(&self, key: &str) -> Option<Arc<R>> {
-        match (self.files.get(key), self.stored.get(key)) {
-            (None, stored) => stored.cloned(),
-            (Some(file), None) => Some(Arc::new(file.record.clone())),
-            (Some(file), Some(stored)) => Some(Arc::new(merged(file, stored))),
+        match self.files.get(key) {
+            Some(file) => Some(Arc::clone(&file.seen)),
+            None => self.stored.get(key).cloned(),
         }
     }
 
@@ -118,39 +155,16 @@ impl<R: Record> Table<R> {
 
     /// All records in the order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = Arc<R>> + '_ {
-        let (mut files, mut stored) = (self.files.keys().peekable(), self.stored.keys().peekable());
-        std::iter::from_fn(move || {
-            let key = match (files.peek(), stored.peek()) {
-                (Some(a), Some(b)) if a == b => {
-                    stored.next();
-                    files.next()
-                }
-                (Some(a), Some(b)) if a < b => files.next(),
-                (Some(_), None) => files.next(),
-                _ => stored.next(),
-            };
-            self.get(key?)
-        })
+        let files = self.files.iter().map(|(key, file)| (key, &file.seen));
+        united(files, self.stored.iter()).map(|(_, record)| Arc::clone(record))
     }
 
     /// All records whose key starts with `prefix`, in order.
     pub fn with_prefix<'t>(&'t self, prefix: &'t str) -> impl Iterator<Item = Arc<R>> + 't {
         let from = prefix.to_owned()..;
-        let files = self.files.range(from.clone()).map(|(key, _)| key);
-        let stored = self.stored.range(from).map(|(key, _)| key);
-        let (mut files, mut stored) = (files.peekable(), stored.peekable());
-        std::iter::from_fn(move || {
-            let key = match (files.peek(), stored.peek()) {
-                (Some(a), Some(b)) if a == b => {
-                    stored.next();
-                    files.next()
-                }
-                (Some(a), Some(b)) if a < b => files.next(),
-                (Some(_), None) => files.next(),
-                _ => stored.next(),
-            };
-            self.get(key.filter(|key| key.starts_with(prefix))?)
-        })
+        let files = self.files.range(from.clone()).map(|(key, file)| (key, &file.seen));
+        let all = united(files, self.stored.range(from));
+        all.take_while(move |(key, _)| key.starts_with(prefix)).map(|(_, record)| Arc::clone(record))
     }
 
     /// How many there are.
@@ -166,7 +180,12 @@ impl<R: Record> Table<R> {
 
     /// What a file says of it, if one does.
     pub fn filed(&self, key: &str) -> Option<&Arc<Filed<R>>> {
-        self.files.get(key)
+        self.files.get(key).map(|file| &file.filed)
+    }
+
+    /// The keys that files state, in order.
+    pub fn filed_keys(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
     }
 
     /// Whether the API wrote such a record, whatever a file says of it.
@@ -181,17 +200,17 @@ impl<R: Record> Table<R> {
 
     /// The records of the files.
     pub fn filed_records(&self) -> impl Iterator<Item = &Arc<Filed<R>>> {
-        self.files.values()
+        self.files.values().map(|file| &file.filed)
     }
 
     /// Checks that storing `record` changes nothing that a file states.
     pub(super) fn check_put(&self, record: &R) -> Result<(), Owned> {
-        self.files.get(&*record.key()).map_or(Ok(()), |file| file.check(record))
+        self.filed(&record.key()).map_or(Ok(()), |file| file.check(record))
     }
 
     /// Checks that no file states this record at all.
     pub(super) fn check_remove(&self, key: &str) -> Result<(), Owned> {
-        match self.files.get(key) {
+        match self.filed(key) {
             Some(file) => {
                 let field = file.owned.first().map_or("", |(_, yaml)| yaml);
                 Err(owned::<R>(key, &file.origin, field))
@@ -202,28 +221,45 @@ impl<R: Record> Table<R> {
 
     /// Stores; true if the stored layer changed. A record that says no more than the file does is not stored.
     pub(super) fn put(&mut self, record: R) -> bool {
-        let key = record.key().into_owned();
-        let said_by_file = self.files.get(&key).is_some_and(|file| file.record == record);
-        match self.stored.get(&key) {
+        let key = record.key();
+        let said_by_file = self.filed(&key).is_some_and(|file| *file.record == record);
+        match self.stored.get(&*key) {
             None if said_by_file => return false,
             Some(old) if **old == record => return false,
             _ => {}
         }
-        self.stored.insert(key, Arc::new(record));
+        self.lay(record);
         true
     }
 
     /// Stores what the store held, whatever a file says.
     pub(super) fn lay(&mut self, record: R) {
-        self.stored.insert(record.key().into_owned(), Arc::new(record));
+        let key = record.key().into_owned();
+        self.stored.insert(key.clone(), Arc::new(record));
+        self.see(&key);
     }
 
     pub(super) fn remove(&mut self, key: &str) -> Option<Arc<R>> {
-        self.stored.remove(key)
+        let removed = self.stored.remove(key);
+        self.see(key);
+        removed
     }
 
     pub(super) fn file(&mut self, filed: Filed<R>) {
-        self.files.insert(filed.record.key().into_owned(), Arc::new(filed));
+        let key = filed.record.key().into_owned();
+        let seen = Arc::clone(&filed.record);
+        self.files.insert(key.clone(), Stated { filed: Arc::new(filed), seen });
+        self.see(&key);
+    }
+
+    /// Brings the view of a record that a file states up to date.
+    fn see(&mut self, key: &str) {
+        if let Some(file) = self.files.get_mut(key) {
+            file.seen = match self.stored.get(key) {
+                Some(stored) => merged(&file.filed, stored),
+                None => Arc::clone(&file.filed.record),
+            };
+        }
     }
 }
 
@@ -238,18 +274,21 @@ fn owned<R: Record>(key: &str, origin: &Origin, field: &str) -> Owned {
 }
 
 /// The stored record with the fields that the file states.
-fn merged<R: Record>(file: &Filed<R>, stored: &R) -> R {
+fn merged<R: Record>(file: &Filed<R>, stored: &R) -> Arc<R> {
     let both = || {
         let mut value = serde_json::to_value(stored).ok()?;
-        let stated = serde_json::to_value(&file.record).ok()?;
+        let stated = serde_json::to_value(&*file.record).ok()?;
         for (field, _) in file.owned.iter() {
+            if R::agrees(field, value.get(field), stated.get(field)) {
+                continue;
+            }
             match stated.get(field) {
                 Some(said) => value[*field] = said.clone(),
                 None => drop(value.as_object_mut()?.remove(*field)),
             }
         }
-        serde_json::from_value(value).ok()
+        serde_json::from_value(value).ok().map(Arc::new)
     };
     // Both are forms of the same type, so this does not fail; the file's record is a good answer if it did.
-    both().unwrap_or_else(|| file.record.clone())
+    both().unwrap_or_else(|| Arc::clone(&file.record))
 }

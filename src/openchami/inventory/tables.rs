@@ -11,7 +11,7 @@ use super::Index;
 use super::draft::Touch;
 use super::record::Record;
 use crate::openchami::xname::Location;
-use crate::records::Mac;
+use crate::records::{Mac, Uuid};
 
 fn no(flag: &bool) -> bool {
     !*flag
@@ -184,7 +184,20 @@ impl Record for RedfishEndpoint {
     }
 
     fn terms(&self) -> Vec<(Index, String)> {
-        vec![(Index::Fqdn, self.fqdn.clone())]
+        vec![(Index::Fqdn, self.fqdn.to_ascii_lowercase())]
+    }
+
+    /// Clients send names, MACs and addresses as their file spells them, and leave out what it leaves out.
+    fn agrees(field: &str, written: Option<&Value>, stated: Option<&Value>) -> bool {
+        let (Some(Value::String(a)), Some(Value::String(b))) = (written, stated) else {
+            return written == stated;
+        };
+        match field {
+            "MACAddr" => a.parse::<Mac>().ok() == b.parse::<Mac>().ok(),
+            "IPAddress" => a.parse::<IpAddr>().ok() == b.parse::<IpAddr>().ok(),
+            "FQDN" => a.eq_ignore_ascii_case(b),
+            _ => a == b,
+        }
     }
 }
 
@@ -227,7 +240,9 @@ impl Record for ComponentEndpoint {
     }
 
     fn terms(&self) -> Vec<(Index, String)> {
-        vec![(Index::EndpointChild, self.redfish_endpoint_id.to_string())]
+        let child = (Index::EndpointChild, self.redfish_endpoint_id.to_string());
+        let uuid = self.uuid.parse::<Uuid>().ok().filter(|uuid| uuid.identifies());
+        std::iter::once(child).chain(uuid.map(|uuid| (Index::SystemUuid, uuid.to_string()))).collect()
     }
 }
 
@@ -291,6 +306,19 @@ impl Record for EthernetInterface {
 
     fn touches(&self) -> Vec<Touch> {
         vec![Touch::Node(self.component_id.clone()), Touch::Bmc(self.component_id.clone())]
+    }
+
+    /// SMD shows the first address that a file states, without the name of its network: more addresses after it
+    /// and the names are no contradiction.
+    fn agrees(field: &str, written: Option<&Value>, stated: Option<&Value>) -> bool {
+        if field != "IPAddresses" {
+            return written == stated;
+        }
+        let addresses = |list: Option<&Value>| -> Vec<Value> {
+            let list = list.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            list.iter().map(|entry| entry["IPAddress"].clone()).collect()
+        };
+        addresses(written).starts_with(&addresses(stated))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::firmware::{Loader, Loaders};
 use crate::records::{BootEntry, BootFile, Nic, Selectors};
 
 mod architectures;
+mod bmcs;
 mod http_boot;
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -83,6 +84,7 @@ struct Ask {
     patch: Vec<(usize, Vec<u8>)>,
     settings: Settings,
     nodes: Vec<Node>,
+    bmcs: Vec<Bmc>,
     entries: Vec<BootEntry>,
     loaders: Loaders,
     seen: Seen,
@@ -98,6 +100,7 @@ fn ask(mode: Mode, options: &[(u8, &[u8])]) -> Ask {
         patch: Vec::new(),
         settings: settings(),
         nodes: vec![node()],
+        bmcs: Vec::new(),
         entries: vec![entry()],
         loaders: loaders(),
         seen: Seen::default(),
@@ -147,12 +150,12 @@ impl Ask {
 
     fn decide(self) -> Decision {
         let bytes = self.bytes();
-        let world = World::new(
-            self.settings,
-            Snapshot::new(self.nodes, self.entries),
-            self.loaders,
-            crate::boot::template::Templates::default(),
-        );
+        let mut records = Snapshot::new(self.nodes, self.entries);
+        for (place, bmc) in (0..).zip(self.bmcs) {
+            records.put_bmc(crate::records::BmcKey::File(place), bmc);
+        }
+        let templates = crate::boot::template::Templates::default();
+        let world = World::new(self.settings, records, self.loaders, templates);
         let source = match self.port {
             Port::Dhcp => SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68),
             Port::Pxe => SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 77), 4011),

@@ -82,7 +82,6 @@ fn entry() -> impl Strategy<Value = BootEntry> {
                     .collect(),
                 profile: (bits & 1 > 0).then(|| "p".to_owned()),
                 default: bits & 2 > 0,
-                ..Selectors::default()
             },
             arch: if bits & 4 > 0 { vec![Cpu::X86_64] } else { vec![] },
             kernel: BootFile::Local,
