@@ -11,6 +11,7 @@ use anyhow::{Context, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
+use crate::config::api::{ApiFlags, ApiListen};
 use crate::config::file::Flags;
 use crate::config::{FirmwareSource, HttpListen, InterfaceSettings, Mode, Settings, StateFolder};
 use crate::journal::log::{self, LogFormat};
@@ -50,6 +51,9 @@ pub struct Args {
     /// Folder with script templates that replace the built-in ones.
     #[arg(long, value_name = "DIR")]
     templates: Option<PathBuf>,
+    /// Folder with cloud-init's defaults.yaml, groups.yaml and nodes.yaml, as `ochami cloud-init` takes them.
+    #[arg(long, value_name = "DIR")]
+    cloud_init: Option<PathBuf>,
     /// Folder with loaders, or `none` [default: where `bootlace firmware fetch` puts them].
     #[arg(long, value_name = "DIR|none")]
     firmware: Option<PathBuf>,
@@ -60,6 +64,15 @@ pub struct Args {
     /// exists].
     #[arg(long, value_name = "DIR|none")]
     state: Option<PathBuf>,
+    /// Where the API is served [default: 127.0.0.1:8082]; off loopback it speaks TLS and needs tokens.
+    #[arg(long, value_name = "ADDR:PORT|none")]
+    api: Option<ApiListen>,
+    /// Let everybody who reaches the API list components and network cards, without a token.
+    #[arg(long)]
+    public_inventory: bool,
+    /// Further name or address in the certificate that is made for the API; may be repeated.
+    #[arg(long, value_name = "NAME", value_parser = crate::config::api::tls_name)]
+    tls_name: Vec<String>,
     /// Form of the log on stderr [default: text].
     #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
@@ -84,11 +97,17 @@ impl Args {
             boot: some(self.boot),
             assets: self.assets,
             templates: self.templates,
+            cloud_init: self.cloud_init,
             firmware: self.firmware.map(|path| {
                 if path.as_os_str() == "none" { FirmwareSource::None } else { FirmwareSource::Folder(path) }
             }),
             http: some(self.http),
             state: self.state.map(|path| StateFolder::read(&path, Path::new(""))),
+            api: ApiFlags {
+                listen: self.api,
+                public_inventory: self.public_inventory,
+                tls_names: some(self.tls_name),
+            },
             log_format: self.log_format,
         }
     }
@@ -220,12 +239,12 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
             report_end(ended.map_err(anyhow::Error::from), &failed);
         }));
     }
-    let (http_world, http_journal) = (current.clone(), journal.clone());
+    let http_journal = journal.clone();
     let http_task = for_http.spawn(http::serve(
         http_listeners,
         listen,
         links.clone(),
-        http_world,
+        running.api.clone(),
         peers,
         http_journal,
         stopped.clone(),

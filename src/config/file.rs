@@ -13,6 +13,7 @@ use ipnet::Ipv4Net;
 
 use crate::journal::log::LogFormat;
 
+use super::api::{self, API_KEYS, ApiFlags, WrittenApi};
 use super::class::{self, ClassSettings};
 use super::diagnostic::{Code, Diagnostic, Findings, Severity, quoted};
 use super::menu::{self, Menu};
@@ -29,7 +30,7 @@ use super::v6::{SettingsV6, SubnetV6, SwitchesV6};
 use super::values::{self, KNOB_KEYS};
 
 /// Keys of bootlace.yaml besides the wire knobs.
-pub const KEYS: [&str; 23] = [
+pub const KEYS: [&str; 25] = [
     "mode",
     "interfaces",
     "observe_as",
@@ -37,6 +38,8 @@ pub const KEYS: [&str; 23] = [
     "boot",
     "assets",
     "templates",
+    "cloud_init",
+    "network_config",
     "firmware",
     "http",
     "hostname",
@@ -79,6 +82,8 @@ pub struct Flags {
     pub assets: Option<PathBuf>,
     /// `--templates`.
     pub templates: Option<PathBuf>,
+    /// `--cloud-init`.
+    pub cloud_init: Option<PathBuf>,
     /// `--firmware`.
     pub firmware: Option<FirmwareSource>,
     /// `--http`, repeated.
@@ -87,6 +92,8 @@ pub struct Flags {
     pub state: Option<StateFolder>,
     /// `--log-format`.
     pub log_format: Option<LogFormat>,
+    /// Flags of the administrative listener.
+    pub api: ApiFlags,
 }
 
 /// The keys of bootlace.yaml. `None`: not written.
@@ -104,6 +111,10 @@ pub struct Written {
     pub assets: Option<PathBuf>,
     /// `templates`
     pub templates: Option<PathBuf>,
+    /// `cloud_init`
+    pub cloud_init: Option<PathBuf>,
+    /// `network_config`
+    pub network_config: Option<bool>,
     /// `firmware`
     pub firmware: Option<FirmwareSource>,
     /// `http`; an empty list switches HTTP off.
@@ -138,6 +149,8 @@ pub struct Written {
     pub pxe_classes: Vec<String>,
     /// `menu`
     pub menu: Option<Menu>,
+    /// `api` and the keys beside it
+    pub api: WrittenApi,
 }
 
 /// What loading settings gives.
@@ -181,13 +194,15 @@ pub fn interpret(document: &Document<'_>, findings: &mut Findings) -> Written {
     let Some(mut table) = Table::open(&document.root, source, &KeyPath::Root, findings) else {
         return written;
     };
-    table.unknown_keys(&[&KEYS[..], &KNOB_KEYS[..]].concat(), Unknown::Refuse);
+    table.unknown_keys(&[&KEYS[..], &API_KEYS[..], &KNOB_KEYS[..]].concat(), Unknown::Refuse);
     written.mode = values::mode(&mut table);
     written.interfaces = interfaces(&mut table);
     written.nodes = paths(&mut table, "nodes", folder);
     written.boot = paths(&mut table, "boot", folder);
     written.assets = existing_folder(&mut table, "assets", folder);
     written.templates = existing_folder(&mut table, "templates", folder);
+    written.cloud_init = existing_folder(&mut table, "cloud_init", folder);
+    written.network_config = table.truth("network_config");
     written.firmware = table.text("firmware").map(|text| match text.value {
         "none" => FirmwareSource::None,
         path => FirmwareSource::Folder(folder.join(path)),
@@ -231,6 +246,7 @@ pub fn interpret(document: &Document<'_>, findings: &mut Findings) -> Written {
     written.pxe_classes =
         table.texts("pxe_classes", items).into_iter().map(|text| text.value.to_owned()).collect();
     written.menu = menu::menu(&mut table);
+    written.api = api::read(&mut table, folder);
     let known = table.one_or_more("known_servers");
     let known = table.texts("known_servers", known);
     written.known_servers =
@@ -314,6 +330,7 @@ fn interfaces(table: &mut Table<'_, '_>) -> Vec<InterfaceSettings> {
                 v6: values::switches_v6(&mut inner),
                 observe_as: None,
                 served_at: None,
+                served_in: None,
             };
             (interface, name.map_or(item.span, |name| name.span))
         };
@@ -501,6 +518,8 @@ impl Written {
             boot: flags.boot.clone().unwrap_or(self.boot),
             assets: flags.assets.clone().or(self.assets),
             templates: flags.templates.clone().or(self.templates),
+            cloud_init: flags.cloud_init.clone().or(self.cloud_init),
+            network_config: self.network_config.unwrap_or(false),
             firmware: flags
                 .firmware
                 .clone()
@@ -525,6 +544,7 @@ impl Written {
             classes: self.classes,
             pxe_classes: self.pxe_classes,
             menu: self.menu,
+            api: self.api.with(&flags.api),
             observe_as: self.observe_as.or(self.mode.filter(|mode| mode.answers())).unwrap_or_default(),
         }
     }

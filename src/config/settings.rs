@@ -7,11 +7,13 @@ use std::time::Duration;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
+use super::api::ApiSettings;
 use super::class::ClassSettings;
 use super::menu::Menu;
 use super::mode::Mode;
 use crate::dhcp::catalogue::TypedOption;
 use crate::journal::log::LogFormat;
+use crate::tftp::Rollover;
 
 use super::v6::{SettingsV6, SwitchesV6};
 
@@ -55,6 +57,8 @@ pub struct InterfaceSettings {
     pub observe_as: Option<Mode>,
     /// The address that it is served at, once it is known. Not a key of the file.
     pub served_at: Option<Ipv4Addr>,
+    /// The network of that address. Not a key of the file either.
+    pub served_in: Option<Ipv4Net>,
 }
 
 /// Option 67 towards clients [P7].
@@ -125,6 +129,10 @@ pub struct Knobs {
     pub blksize_max: Option<u16>,
     /// Largest TFTP window, blocks [T9].
     pub windowsize_max: Option<u16>,
+    /// TFTP answers from port 69 and from no other: NAT, containers and strict firewalls [T1].
+    pub single_port: Option<bool>,
+    /// TFTP's block number after 65535 [T7].
+    pub rollover: Option<Rollover>,
     /// False: DHCP answers this client nothing at all.
     pub dhcp: Option<bool>,
     /// A proxy answers REQUESTs on port 67, too: ROMs that expect it (quirk of boards that never send 97).
@@ -150,6 +158,8 @@ impl Knobs {
             option_43: specific.option_43.or(self.option_43),
             blksize_max: specific.blksize_max.or(self.blksize_max),
             windowsize_max: specific.windowsize_max.or(self.windowsize_max),
+            single_port: specific.single_port.or(self.single_port),
+            rollover: specific.rollover.or(self.rollover),
             dhcp: specific.dhcp.or(self.dhcp),
             answer_request: specific.answer_request.or(self.answer_request),
             answer_inform: specific.answer_inform.or(self.answer_inform),
@@ -284,6 +294,10 @@ pub struct Settings {
     pub boot: Vec<PathBuf>,
     /// Asset folder.
     pub assets: Option<PathBuf>,
+    /// Folder with cloud-init's defaults.yaml, groups.yaml, nodes.yaml.
+    pub cloud_init: Option<PathBuf>,
+    /// `/cloud-init/network-config` is served.
+    pub network_config: bool,
     /// Folder with script templates that override the built-in ones by name.
     pub templates: Option<PathBuf>,
     /// Loaders.
@@ -318,6 +332,8 @@ pub struct Settings {
     pub pxe_classes: Vec<String>,
     /// PXE boot menu, for `option_43: menu`.
     pub menu: Option<Menu>,
+    /// The administrative listener.
+    pub api: ApiSettings,
     /// The mode that `observe` says the answers of.
     pub observe_as: Mode,
 }
@@ -349,6 +365,16 @@ impl Settings {
             Some(first) if modes.all(|mode| mode == first) => first,
             _ => self.mode,
         }
+    }
+
+    /// Length of the prefix that `address` has on its link: that of the configured subnet, else of a served
+    /// interface's own network.
+    pub fn prefix_of(&self, address: Ipv4Addr) -> Option<u8> {
+        let own = || {
+            let networks = self.interfaces.iter().filter_map(|interface| interface.served_in);
+            networks.filter(|network| network.contains(&address)).max_by_key(Ipv4Net::prefix_len)
+        };
+        self.subnet_of(address).map(|subnet| subnet.subnet).or_else(own).map(|network| network.prefix_len())
     }
 
     /// The PXE boot menu of a profile, else the general one.

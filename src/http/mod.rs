@@ -10,6 +10,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "http/ is a shell: it owns sockets and asks the clock")]
 
+pub mod admin;
 pub mod body;
 pub mod door;
 pub mod files;
@@ -17,6 +18,7 @@ pub mod follow;
 pub mod listener;
 pub mod query;
 pub mod range;
+pub mod services;
 pub mod wire;
 
 pub use follow::{addresses, serve};

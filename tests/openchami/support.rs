@@ -205,26 +205,16 @@ impl Site {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Answer {
-        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n");
-        for (name, value) in headers {
-            request.push_str(&format!("{name}: {value}\r\n"));
+        let answered = request(host, to, method, path, headers, body);
+        answered.unwrap_or_else(|error| panic!("{method} {path}: {error}\n{}", self.log()))
+    }
+
+    /// Ends it in the middle of whatever it does.
+    pub fn kill(&self) {
+        if let Some(mut process) = self.process.borrow_mut().take() {
+            process.signal(nix::sys::signal::Signal::SIGKILL);
+            process.wait(LIMIT);
         }
-        if !body.is_empty() || method != "GET" {
-            request.push_str(&format!("Content-Length: {}\r\n", body.len()));
-        }
-        request.push_str("\r\n");
-        let mut bytes = request.into_bytes();
-        bytes.extend_from_slice(body);
-        let to: SocketAddr = to.parse().unwrap();
-        let answered = in_host(host, move || {
-            let mut stream = TcpStream::connect_timeout(&to, LIMIT)?;
-            stream.set_read_timeout(Some(LIMIT))?;
-            stream.write_all(&bytes)?;
-            let mut answer = Vec::new();
-            stream.read_to_end(&mut answer)?;
-            std::io::Result::Ok(answer)
-        });
-        parse(&answered.unwrap_or_else(|error| panic!("{method} {path}: {error}\n{}", self.log())))
     }
 
     pub fn log(&self) -> String {
@@ -260,6 +250,41 @@ pub fn endpoint(n: u8) -> Value {
             "actions": null, "description": "", "type": "NodeBMC",
         }],
     })
+}
+
+/// One request on a connection of its own.
+pub fn request(
+    host: &str,
+    to: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> std::io::Result<Answer> {
+    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if !body.is_empty() || method != "GET" {
+        request.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
+    request.push_str("\r\n");
+    let mut bytes = request.into_bytes();
+    bytes.extend_from_slice(body);
+    let to: SocketAddr = to.parse().unwrap();
+    let answer = in_host(host, move || {
+        let mut stream = TcpStream::connect_timeout(&to, LIMIT)?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        stream.write_all(&bytes)?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        std::io::Result::Ok(answer)
+    })?;
+    if answer.windows(4).any(|window| window == b"\r\n\r\n") {
+        Ok(parse(&answer))
+    } else {
+        Err(std::io::ErrorKind::UnexpectedEof.into())
+    }
 }
 
 /// Splits an answer that ends with its connection.

@@ -1,0 +1,16 @@
+//! The OpenCHAMI services through the front door: `bootlace serve` in a network namespace, asked as `ochami`,
+//! nodes and other services ask. Needs root, as every test that makes namespaces.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail loudly and is a shell"
+)]
+
+mod cloud_init;
+mod cloud_init_client;
+mod durable;
+mod metadata_service;
+mod replay_cloud_init;
+mod support;
