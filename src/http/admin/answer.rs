@@ -232,7 +232,9 @@ fn place(head: &Parts) -> Result<Place, Reply> {
     match route(&head.method, &path) {
         // What the control socket alone serves is not found here.
         Routed::Found(found) if found.route.access != Access::Local => Ok(Place::Route(found)),
-        Routed::Found(_) | Routed::NotFound | Routed::WrongMethod { service: Service::Own, .. } => Err(Reply::text(StatusCode::NOT_FOUND, "404 page not found\n")),
+        Routed::Found(_) | Routed::NotFound | Routed::WrongMethod { service: Service::Own, .. } => {
+            Err(Reply::text(StatusCode::NOT_FOUND, "404 page not found\n"))
+        }
         Routed::WrongMethod { service, allow } => Err(match service {
             Service::Smd | Service::Bss | Service::Own => {
                 Reply::problem(StatusCode::METHOD_NOT_ALLOWED, &format!("allow {allow}"))

@@ -87,7 +87,7 @@ pub fn check(policy: &Policy<'_>, seen: &Seen<'_>, now: Timestamp) -> Result<Opt
         return not_from_elsewhere(policy, seen).map(|()| None).map_err(Refusal::forbidden);
     }
     match seen.access {
-        Access::Open | Access::Node => return Ok(None),
+        Access::Open | Access::Public | Access::Node => return Ok(None),
         Access::Inventory if policy.public_inventory && reads => return Ok(None),
         Access::Inventory | Access::Admin | Access::Local => {}
     }
