@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use crate::boot::template::Templates;
 use crate::config::diagnostic::{Code, Diagnostic, Severity};
 use crate::config::file::Flags;
-use crate::config::{FirmwareSource, Settings};
+use crate::config::{ApiSettings, FirmwareSource, Settings};
 use crate::firmware::Loaders;
 use crate::journal::{Event, Journal, Level, Notice};
 use crate::link::Interface;
@@ -207,6 +207,19 @@ fn keep_what_needs_a_restart(new: &mut Settings, old: &Settings) -> Vec<&'static
         changed.push("http");
         new.http.clone_from(&old.http);
     }
+    let listener = [
+        ("api", new.api.listen != old.api.listen),
+        ("api_tls", new.api.tls != old.api.tls),
+        ("api_tokens", new.api.tokens != old.api.tokens),
+        ("tls_name", new.api.tls_names != old.api.tls_names),
+    ];
+    changed.extend(listener.iter().filter(|(_, differs)| *differs).map(|(key, _)| *key));
+    new.api = ApiSettings {
+        public_inventory: new.api.public_inventory,
+        hosts: std::mem::take(&mut new.api.hosts),
+        trusted_proxies: std::mem::take(&mut new.api.trusted_proxies),
+        ..old.api.clone()
+    };
     if new.log_format != old.log_format {
         changed.push("log_format");
         new.log_format = old.log_format;

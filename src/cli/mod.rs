@@ -3,11 +3,14 @@
 //! Exit codes: 0 done, 1 the files or the system say no, 2 wrong usage.
 
 pub mod check;
+pub mod discover;
 pub mod firmware;
 pub mod lab;
 pub mod observe;
 pub mod render;
+pub mod ochami_config;
 pub mod serve;
+pub mod token;
 pub mod transfer;
 
 use std::process::ExitCode;
@@ -38,9 +41,17 @@ pub enum Command {
     Export(transfer::Args),
     /// Store what an export, or any nodes.yaml and boot.yaml, holds.
     Import(transfer::Args),
+    /// Tell an SMD which machines there are: from a file, or by asking their BMCs.
+    #[command(subcommand)]
+    Discover(discover::Command),
     /// Fetch, list and verify boot loaders.
     #[command(subcommand)]
     Firmware(firmware::Command),
+    /// Make tokens for the API.
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Write the ochami client's configuration for this appliance, and say what else it needs.
+    OchamiConfig(ochami_config::Args),
     /// A virtual boot VLAN on this machine.
     #[command(subcommand)]
     Lab(lab::Command),
@@ -55,7 +66,10 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Render(args) => render::run(args),
         Command::Export(args) => transfer::export(args),
         Command::Import(args) => transfer::import(args),
+        Command::Discover(command) => discover::run(command),
         Command::Firmware(command) => firmware::run(command),
+        Command::Token(command) => token::run(command),
+        Command::OchamiConfig(args) => ochami_config::run(args),
         Command::Lab(command) => lab::run(command),
     }
 }

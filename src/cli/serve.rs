@@ -11,6 +11,7 @@ use anyhow::{Context, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
+use crate::config::api::{ApiFlags, ApiListen};
 use crate::config::file::Flags;
 use crate::config::{FirmwareSource, HttpListen, InterfaceSettings, Mode, Settings, StateFolder};
 use crate::journal::log::{self, LogFormat};
@@ -63,6 +64,15 @@ pub struct Args {
     /// exists].
     #[arg(long, value_name = "DIR|none")]
     state: Option<PathBuf>,
+    /// Where the API is served [default: 127.0.0.1:8082]; off loopback it speaks TLS and needs tokens.
+    #[arg(long, value_name = "ADDR:PORT|none")]
+    api: Option<ApiListen>,
+    /// Let everybody who reaches the API list components and network cards, without a token.
+    #[arg(long)]
+    public_inventory: bool,
+    /// Further name or address in the certificate that is made for the API; may be repeated.
+    #[arg(long, value_name = "NAME", value_parser = crate::config::api::tls_name)]
+    tls_name: Vec<String>,
     /// Form of the log on stderr [default: text].
     #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
@@ -93,6 +103,11 @@ impl Args {
             }),
             http: some(self.http),
             state: self.state.map(|path| StateFolder::read(&path, Path::new(""))),
+            api: ApiFlags {
+                listen: self.api,
+                public_inventory: self.public_inventory,
+                tls_names: some(self.tls_name),
+            },
             log_format: self.log_format,
         }
     }

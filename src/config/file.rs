@@ -13,6 +13,7 @@ use ipnet::Ipv4Net;
 
 use crate::journal::log::LogFormat;
 
+use super::api::{self, API_KEYS, ApiFlags, WrittenApi};
 use super::class::{self, ClassSettings};
 use super::diagnostic::{Code, Diagnostic, Findings, Severity, quoted};
 use super::menu::{self, Menu};
@@ -91,6 +92,8 @@ pub struct Flags {
     pub state: Option<StateFolder>,
     /// `--log-format`.
     pub log_format: Option<LogFormat>,
+    /// Flags of the administrative listener.
+    pub api: ApiFlags,
 }
 
 /// The keys of bootlace.yaml. `None`: not written.
@@ -146,6 +149,8 @@ pub struct Written {
     pub pxe_classes: Vec<String>,
     /// `menu`
     pub menu: Option<Menu>,
+    /// `api` and the keys beside it
+    pub api: WrittenApi,
 }
 
 /// What loading settings gives.
@@ -189,7 +194,7 @@ pub fn interpret(document: &Document<'_>, findings: &mut Findings) -> Written {
     let Some(mut table) = Table::open(&document.root, source, &KeyPath::Root, findings) else {
         return written;
     };
-    table.unknown_keys(&[&KEYS[..], &KNOB_KEYS[..]].concat(), Unknown::Refuse);
+    table.unknown_keys(&[&KEYS[..], &API_KEYS[..], &KNOB_KEYS[..]].concat(), Unknown::Refuse);
     written.mode = values::mode(&mut table);
     written.interfaces = interfaces(&mut table);
     written.nodes = paths(&mut table, "nodes", folder);
@@ -241,6 +246,7 @@ pub fn interpret(document: &Document<'_>, findings: &mut Findings) -> Written {
     written.pxe_classes =
         table.texts("pxe_classes", items).into_iter().map(|text| text.value.to_owned()).collect();
     written.menu = menu::menu(&mut table);
+    written.api = api::read(&mut table, folder);
     let known = table.one_or_more("known_servers");
     let known = table.texts("known_servers", known);
     written.known_servers =
@@ -538,6 +544,7 @@ impl Written {
             classes: self.classes,
             pxe_classes: self.pxe_classes,
             menu: self.menu,
+            api: self.api.with(&flags.api),
             observe_as: self.observe_as.or(self.mode.filter(|mode| mode.answers())).unwrap_or_default(),
         }
     }

@@ -2,6 +2,7 @@
 //! ours is read with: text with places ([`source`]), YAML and JSON as a tree with places ([`tree`]), typed
 //! access that reports and goes on ([`table`]), and the reports ([`diagnostic`]).
 
+pub mod api;
 pub mod class;
 pub mod diagnostic;
 pub mod file;
@@ -15,6 +16,7 @@ pub mod tree;
 pub mod v6;
 pub mod values;
 
+pub use api::{ApiListen, ApiSettings};
 pub use class::ClassSettings;
 pub use diagnostic::{Code, Diagnostic, Findings, Severity};
 pub use file::{Flags, Loaded, load};

@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -21,6 +23,7 @@ use crate::journal::{Event, HttpEvent, Level, Notice};
 use crate::link::Peers;
 use crate::openchami::api::Api;
 
+use super::body::Body;
 use super::door::{self, Caller, Door};
 use super::wire::Ledger;
 
@@ -119,6 +122,11 @@ impl Listener {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
+
+    /// The socket and its address.
+    pub(super) fn into_parts(self) -> (std::net::TcpListener, SocketAddr) {
+        (self.socket, self.address)
+    }
 }
 
 /// Binds every address, or none.
@@ -138,7 +146,8 @@ pub(super) fn bind_one(address: SocketAddr) -> Result<Listener, HttpError> {
     open(address).map_err(|cause| HttpError::new(address, cause))
 }
 
-fn open(address: SocketAddr) -> io::Result<Listener> {
+/// Opens a listening socket.
+pub(super) fn open(address: SocketAddr) -> io::Result<Listener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restart must not wait for the connections of before.
     socket.set_reuse_address(true)?;
@@ -181,11 +190,8 @@ pub(super) struct Hall {
 
 impl Hall {
     pub(super) fn new(api: Api, peers: Peers, sink: Sink, limits: Limits) -> Self {
-        let places = Places {
-            served: Arc::new(Semaphore::new(limits.served)),
-            turned_away: Arc::new(Semaphore::new(limits.turned_away)),
-        };
-        Self { door: Arc::new(Door { world: api.current().clone(), api, peers, sink }), places }
+        let door = Arc::new(Door { world: api.current().clone(), api, peers, sink });
+        Self { door, places: Places::new(limits) }
     }
 
     /// Serves one listener until `stop` says true or its sender is gone.
@@ -195,8 +201,18 @@ impl Hall {
         stop: watch::Receiver<bool>,
     ) -> Result<impl Future<Output = ()> + use<>, HttpError> {
         let socket = TcpListener::from_std(socket).map_err(|cause| HttpError::new(address, cause))?;
-        Ok(accept(socket, Arc::clone(&self.door), self.places.clone(), stop))
+        let (door, sink) = (Arc::clone(&self.door), Arc::clone(&self.door.sink));
+        let connect = move |arrived, stop| connection(arrived, Arc::clone(&door), stop);
+        Ok(accept(socket, self.places.clone(), sink, connect, stop))
     }
+}
+
+/// A connection that was accepted.
+pub(super) struct Arrived {
+    pub(super) stream: TcpStream,
+    pub(super) peer: SocketAddr,
+    /// There are too many: it is only told to come again.
+    pub(super) turned_away: bool,
 }
 
 /// Lifts the soft limit on open files to the hard one and returns what holds then.
@@ -212,12 +228,19 @@ fn raise_file_limit() -> usize {
 
 /// Room for connections, shared by all listeners.
 #[derive(Clone)]
-struct Places {
+pub(super) struct Places {
     served: Arc<Semaphore>,
     turned_away: Arc<Semaphore>,
 }
 
 impl Places {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            served: Arc::new(Semaphore::new(limits.served)),
+            turned_away: Arc::new(Semaphore::new(limits.turned_away)),
+        }
+    }
+
     /// A place among the served ones, else among those that are turned away; waits where both are full.
     async fn take(&self) -> Option<(OwnedSemaphorePermit, bool)> {
         match Arc::clone(&self.served).try_acquire_owned() {
@@ -227,8 +250,16 @@ impl Places {
     }
 }
 
-/// Accepts until told to stop, then waits for its connections.
-async fn accept(socket: TcpListener, door: Arc<Door>, places: Places, mut stop: watch::Receiver<bool>) {
+/// Accepts until told to stop, then waits for its connections, each of which `connect` serves.
+pub(super) async fn accept<F>(
+    socket: TcpListener,
+    places: Places,
+    sink: Sink,
+    connect: impl Fn(Arrived, watch::Receiver<bool>) -> F,
+    mut stop: watch::Receiver<bool>,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
     let mut connections = JoinSet::new();
     let mut failing = false;
     loop {
@@ -241,16 +272,16 @@ async fn accept(socket: TcpListener, door: Arc<Door>, places: Places, mut stop: 
             Ok((stream, peer)) => {
                 failing = false;
                 let Some((place, turned_away)) = places.take().await else { break };
-                let (door, stop) = (Arc::clone(&door), stop.clone());
+                let serving = connect(Arrived { stream, peer, turned_away }, stop.clone());
                 connections.spawn(async move {
                     let _place = place;
-                    connection(stream, peer, turned_away, door, stop).await;
+                    serving.await;
                 });
             }
             Err(error) => {
                 // Out of descriptors or memory: it passes, and must not become a busy loop.
                 if !std::mem::replace(&mut failing, true) {
-                    (door.sink)(Event::Notice(Notice {
+                    sink(Event::Notice(Notice {
                         level: Level::Warn,
                         name: "http-accept-failed",
                         text: format!("cannot accept HTTP connections: {error}"),
@@ -265,25 +296,45 @@ async fn accept(socket: TcpListener, door: Arc<Door>, places: Places, mut stop: 
     while connections.join_next().await.is_some() {}
 }
 
-/// Serves one connection to its end.
-async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    turned_away: bool,
-    door: Arc<Door>,
-    mut stop: watch::Receiver<bool>,
-) {
+/// Serves one connection of a booting machine to its end.
+async fn connection(arrived: Arrived, door: Arc<Door>, stop: watch::Receiver<bool>) {
+    let Arrived { stream, peer, turned_away } = arrived;
     let Ok(local) = stream.local_addr() else { return };
     // Scripts are small and waited for; without this they would wait for the client's delayed ACK.
     let _ = stream.set_nodelay(true);
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let caller =
         Arc::new(Caller { peer, local, turned_away, ledger: Arc::clone(&ledger), mac: OnceLock::new() });
-    let counted = Counted { stream, ledger: Arc::clone(&ledger), sink: Arc::clone(&door.sink) };
-    let sink = Arc::clone(&door.sink);
+    let between = Between { peer, local, ledger, sink: Arc::clone(&door.sink) };
+    converse(stream, between, stop, move |request| {
+        door::answer(Arc::clone(&door), Arc::clone(&caller), request)
+    })
+    .await;
+}
+
+/// Between whom a connection is, and where its events go.
+pub(super) struct Between {
+    pub(super) peer: SocketAddr,
+    pub(super) local: SocketAddr,
+    /// Whoever answers tells it what to expect.
+    pub(super) ledger: Arc<Mutex<Ledger>>,
+    pub(super) sink: Sink,
+}
+
+/// Speaks HTTP on a stream, plain or TLS, to its end; `answer` answers each request.
+pub(super) async fn converse<S, F>(
+    stream: S,
+    Between { peer, local, ledger, sink }: Between,
+    mut stop: watch::Receiver<bool>,
+    answer: impl Fn(Request<Incoming>) -> F,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+    F: Future<Output = Response<Body>>,
+{
+    let counted = Counted { stream, ledger: Arc::clone(&ledger), sink: Arc::clone(&sink) };
     let service = service_fn(move |request| {
-        let (door, caller) = (Arc::clone(&door), Arc::clone(&caller));
-        async move { Ok::<_, std::convert::Infallible>(door::answer(door, caller, request).await) }
+        let answer = answer(request);
+        async move { Ok::<_, std::convert::Infallible>(answer.await) }
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -367,13 +418,13 @@ fn lock<T>(ledger: &Mutex<Ledger>, use_it: impl FnOnce(&mut Ledger) -> T) -> T {
 }
 
 /// A connection whose written bytes are followed.
-struct Counted {
-    stream: TcpStream,
+struct Counted<S> {
+    stream: S,
     ledger: Arc<Mutex<Ledger>>,
     sink: Sink,
 }
 
-impl Counted {
+impl<S> Counted<S> {
     fn wrote<'b>(&self, slices: impl Iterator<Item = &'b [u8]>, written: usize) {
         let now = Instant::now();
         let mut left = written;
@@ -391,7 +442,7 @@ impl Counted {
     }
 }
 
-impl AsyncRead for Counted {
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -401,7 +452,7 @@ impl AsyncRead for Counted {
     }
 }
 
-impl AsyncWrite for Counted {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
         if let Poll::Ready(Ok(written)) = outcome {

@@ -10,6 +10,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "http/ is a shell: it owns sockets and asks the clock")]
 
+pub mod admin;
 pub mod body;
 pub mod door;
 pub mod files;

@@ -11,8 +11,8 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 
-use crate::link::identity::{self, Doubt};
 use crate::link::Peers;
+use crate::link::identity::{self, Doubt};
 use crate::openchami::api::route::normalise;
 use crate::openchami::api::{self, Access, Asker, Found, Reply, Routed, route};
 use crate::records::Snapshot;
@@ -38,19 +38,33 @@ pub(super) enum Asked {
     Route(Found),
 }
 
+/// Whether a route is for booting nodes. Of what a service says of itself they need to know that it runs.
+fn faces_nodes(found: &Found) -> bool {
+    match found.route.access {
+        Access::Node => true,
+        Access::Open => {
+            let of_service = found.route.path.strip_prefix("/service/");
+            of_service.is_none_or(|what| matches!(what, "ready" | "status" | "liveness"))
+        }
+        Access::Admin | Access::Inventory | Access::Public | Access::Local => false,
+    }
+}
+
 /// Looks a request up.
 pub(super) fn asked(method: &Method, path: &str) -> Asked {
     let Ok(path) = percent_decode_str(path).decode_utf8() else { return Asked::Nothing };
     let path = normalise(&path);
     let bare = path.trim_start_matches('/');
-    let within = |taken: &str| bare.strip_prefix(taken).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let faces_nodes = |access: Access| matches!(access, Access::Node | Access::Open);
+    let within =
+        |taken: &str| bare.strip_prefix(taken).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     match route(method, &path) {
-        Routed::Found(found) if faces_nodes(found.route.access) => Asked::Route(found),
+        Routed::Found(found) if faces_nodes(&found) => Asked::Route(found),
         Routed::WrongMethod { allow, .. } => {
             let here = allow.split(',').filter_map(|allowed| allowed.parse::<Method>().ok());
             let here: Vec<Method> = here
-                .filter(|allowed| matches!(route(allowed, &path), Routed::Found(found) if faces_nodes(found.route.access)))
+                .filter(
+                    |allowed| matches!(route(allowed, &path), Routed::Found(found) if faces_nodes(&found)),
+                )
                 .collect();
             match here.is_empty() {
                 true => Asked::Hidden,
@@ -92,7 +106,10 @@ pub(super) async fn answer(
     let body = match collect(request.body_mut(), limit).await {
         Ok(body) => body,
         Err(status) => {
-            let text = format!("the body is longer than {limit} bytes, or did not come in {} s", BODY_WAIT.as_secs());
+            let text = format!(
+                "the body is longer than {limit} bytes, or did not come in {} s",
+                BODY_WAIT.as_secs()
+            );
             let reply = service.refuse(status, &text).with("connection", "close");
             return Some(replied(what, None, reply));
         }
@@ -101,7 +118,8 @@ pub(super) async fn answer(
     let (asker, doubt) = match access {
         Access::Node => {
             let (world, peers) = (door.world.load(), door.peers.clone());
-            let identified = tokio::task::spawn_blocking(move || asker(&peers, &world.records, address)).await;
+            let identified =
+                tokio::task::spawn_blocking(move || asker(&peers, &world.records, address)).await;
             identified.unwrap_or_else(|_| (Asker::unknown(address), None))
         }
         _ => (Asker::unknown(address), None),
@@ -146,7 +164,7 @@ async fn collect(body: &mut Incoming, limit: usize) -> Result<bytes::Bytes, Stat
 }
 
 /// The reply on the wire.
-fn replied(what: &'static str, node: Option<String>, reply: Reply) -> Answer {
+pub(super) fn replied(what: &'static str, node: Option<String>, reply: Reply) -> Answer {
     let mut response = Response::new(Body::from_bytes(reply.body));
     *response.status_mut() = reply.status;
     let length = response.body().length();
@@ -212,6 +230,13 @@ mod tests {
             ("GET", "/cloud-init"),
             ("GET", "/hsm/v2/State/Nothing"),
             ("PUT", "/boot/v1/nothing"),
+            ("GET", "/boot/v1/bootparameters"),
+            ("GET", "/boot/v1/dumpstate"),
+            ("GET", "/boot/v1/hosts"),
+            ("GET", "/boot/v1/endpoint-history"),
+            ("GET", "/boot/v1/service/version"),
+            ("PUT", "/boot-service/boot-once/x1000c0s0b0n0"),
+            ("GET", "/boot-service/nodes"),
             ("GET", "/cloud-init/%61dmin/groups"),
         ] {
             assert_eq!(outcome(method, path), "hidden", "{method} {path}");

@@ -77,10 +77,12 @@ impl History {
         let served = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let both = [Endpoint::Bootscript, Endpoint::UserData];
         let wanted = |one: Endpoint| endpoint.is_none_or(|wanted| wanted == one);
-        let entry = |node: &str, endpoint: Endpoint, last: i64| Entry { node: node.to_owned(), endpoint, last };
+        let entry =
+            |node: &str, endpoint: Endpoint, last: i64| Entry { node: node.to_owned(), endpoint, last };
         let mut found: Vec<Entry> = match node {
             Some(node) => {
-                let of = |one: Endpoint| Some(entry(node, one, served.entries.get(&(node.to_owned(), one))?.1));
+                let of =
+                    |one: Endpoint| Some(entry(node, one, served.entries.get(&(node.to_owned(), one))?.1));
                 both.into_iter().filter(|one| wanted(*one)).filter_map(of).collect()
             }
             None => {

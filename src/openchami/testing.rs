@@ -24,8 +24,9 @@ use crate::firmware::Loaders;
 use crate::records::{self, Snapshot};
 use crate::world::World;
 
+use super::api::{Ask, Asker, Handler, Reply, Request, Routed, route};
 use super::cloud_init::files::CloudFiles;
-use super::api::{Ask, Asker, Found, Handler, Reply, Request, Routed, route};
+use super::history::History;
 use super::inventory::{Draft, Live};
 
 /// What the services of a test answer from. It stands for the writer and the store as well: a reply that refuses
@@ -35,6 +36,7 @@ pub struct Harness {
     pub world: World,
     /// Time of the next request; each takes a second.
     pub now: jiff::Timestamp,
+    history: History,
     asker: Asker,
     files: Live,
     stored: BTreeMap<(&'static str, String), Vec<u8>>,
@@ -48,6 +50,7 @@ impl Harness {
         Self {
             world: World::new(settings, Snapshot::default(), Loaders::default(), Templates::default()),
             now: jiff::Timestamp::from_second(1_770_000_000).unwrap(),
+            history: History::default(),
             asker: Asker::unknown(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             files: Live::default(),
             stored: BTreeMap::new(),
@@ -134,42 +137,43 @@ impl Harness {
             Routed::NotFound => return route::not_found(),
             Routed::WrongMethod { service, allow } => return route::wrong_method(service, &allow),
         };
+        let ask = Ask { request: &request, found: &found, world: &self.world, history: &self.history };
         match found.route.handler {
-            Handler::Read(handler) => handler(&Ask { request: &request, found: &found, world: &self.world }),
-            Handler::Write(handler) => self.write(&request, &found, handler),
+            Handler::Read(handler) => handler(&ask),
             Handler::Keep(due, read) => {
-                self.write(&request, &found, |ask, draft| {
-                    if let Some(record) = due(ask, draft.inventory()) {
-                        draft.put(record).unwrap();
-                    }
-                    Reply::empty(hyper::StatusCode::OK)
-                });
-                read(&Ask { request: &request, found: &found, world: &self.world })
+                if let Some(runtime) = due(&ask, &self.world.inventory) {
+                    let (mut live, mut changes) = (self.world.live(), Vec::new());
+                    let mut draft = Draft::new(&mut live, &mut changes);
+                    draft.put(runtime).unwrap();
+                    draft.finish();
+                    self.world = self.world.with(&live);
+                    self.keep(changes);
+                }
+                read(&Ask { request: &request, found: &found, world: &self.world, history: &self.history })
+            }
+            Handler::Write(handler) => {
+                let (mut live, mut changes) = (self.world.live(), Vec::new());
+                let mut draft = Draft::new(&mut live, &mut changes);
+                let reply = handler(&ask, &mut draft);
+                if !reply.refuses() {
+                    draft.finish();
+                    self.world = self.world.with(&live);
+                    self.keep(changes);
+                }
+                reply
             }
         }
     }
 
-    fn write(
-        &mut self,
-        request: &Request,
-        found: &Found,
-        handler: impl FnOnce(&Ask<'_>, &mut Draft<'_>) -> Reply,
-    ) -> Reply {
-        let (mut live, mut changes) = (self.world.live(), Vec::new());
-        let mut draft = Draft::new(&mut live, &mut changes);
-        let reply = handler(&Ask { request, found, world: &self.world }, &mut draft);
-        if !reply.refuses() {
-            draft.finish();
-            self.world = self.world.with(&live);
-            for change in changes {
-                let key = (change.table, change.key);
-                match change.value {
-                    Some(value) => drop(self.stored.insert(key, value)),
-                    None => drop(self.stored.remove(&key)),
-                }
+    /// Does what the store does with changes.
+    fn keep(&mut self, changes: Vec<crate::store::Change>) {
+        for change in changes {
+            let key = (change.table, change.key);
+            match change.value {
+                Some(value) => drop(self.stored.insert(key, value)),
+                None => drop(self.stored.remove(&key)),
             }
         }
-        reply
     }
 
     /// Reads the files and what was stored again, as the next start would.

@@ -183,6 +183,11 @@ impl Snapshot {
         self.selectors.by_mac(mac)
     }
 
+    /// Whether a boot entry is for this profile.
+    pub fn has_profile(&self, profile: &str) -> bool {
+        self.selectors.has_profile(profile)
+    }
+
     /// Adds a BMC, in place of the one with that key.
     pub fn put_bmc(&mut self, key: BmcKey, bmc: Bmc) {
         self.remove_bmc(&key);

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use bootlace::config::Code;
+use bootlace::config::api::{API_KEYS, API_TLS_KEYS, API_TOKENS_KEYS};
 use bootlace::config::class::{CLASS_KEYS, MATCH_KEYS};
 use bootlace::config::file;
 use bootlace::config::menu::{ITEM_KEYS, MENU_KEYS};
@@ -70,6 +71,7 @@ fn every_key_that_the_examples_show_in_a_comment_is_right() {
         &MENU_KEYS,
         &ITEM_KEYS,
         &KNOB_KEYS,
+        &API_KEYS,
         &nodes_file::OUR_KEYS,
         &boot_file::BSS_KEYS,
         &boot_file::OUR_KEYS,
@@ -106,7 +108,9 @@ fn every_key_that_the_examples_show_in_a_comment_is_right() {
 #[test]
 fn the_examples_show_every_key() {
     let shows = |text: &str, key: &str| text.contains(&format!("{key}:"));
-    let ours = [&CLASS_KEYS[..], &MATCH_KEYS, &MENU_KEYS, &ITEM_KEYS].concat();
+    let ours =
+        [&CLASS_KEYS[..], &MATCH_KEYS, &MENU_KEYS, &ITEM_KEYS, &API_KEYS, &API_TLS_KEYS, &API_TOKENS_KEYS]
+            .concat();
     for key in [&file::KEYS[..], &file::INTERFACE_KEYS, &file::SUBNET_KEYS, &file::PROFILE_KEYS, &KNOB_KEYS]
         .concat()
         .into_iter()
@@ -137,6 +141,9 @@ fn the_reference_names_every_key_and_every_problem() {
         &MENU_KEYS,
         &ITEM_KEYS,
         &KNOB_KEYS,
+        &API_KEYS,
+        &API_TLS_KEYS,
+        &API_TOKENS_KEYS,
         &nodes_file::NEW_KEYS,
         &nodes_file::OLD_KEYS,
         &nodes_file::OUR_KEYS,

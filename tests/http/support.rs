@@ -59,7 +59,14 @@ impl Server {
                 let sink: http::Sink = Arc::new(move |event| events.lock().unwrap().push(event));
                 runtime
                     .unwrap()
-                    .block_on(http::serve_into(listeners, Api::read_only(world).unwrap(), peers, sink, limits, stopped))
+                    .block_on(http::serve_into(
+                        listeners,
+                        Api::read_only(world).unwrap(),
+                        peers,
+                        sink,
+                        limits,
+                        stopped,
+                    ))
                     .unwrap();
             })
         };

@@ -11,10 +11,12 @@ use std::sync::Arc;
 use hyper::StatusCode;
 
 use crate::config::Settings;
+use crate::records::Snapshot;
 use crate::store::writer::{WriteError, Writer};
 use crate::store::{Change, CommitError};
 use crate::world::{Current, World};
 
+use super::history::History;
 use super::inventory::{Draft, Inventory, Owned, Runtime};
 pub use message::{Asker, Reply, Request};
 pub use route::{Access, Found, Handler, Route, Routed, Service, route};
@@ -27,6 +29,8 @@ pub struct Ask<'a> {
     pub found: &'a Found,
     /// Settings, loaders, templates and records of now. A handler that writes reads records from its draft.
     pub world: &'a World,
+    /// Which node was served what when.
+    pub history: &'a History,
 }
 
 impl Ask<'_> {
@@ -38,6 +42,11 @@ impl Ask<'_> {
     /// The records.
     pub fn inventory(&self) -> &Inventory {
         &self.world.inventory
+    }
+
+    /// Nodes and boot entries as the boot side answers from them.
+    pub fn records(&self) -> &Snapshot {
+        &self.world.records
     }
 
     /// The settings.
@@ -91,27 +100,44 @@ impl Api {
         let handler = match found.route.handler {
             Handler::Read(handler) => {
                 let world = self.current.load();
-                return handler(&Ask { request: &request, found: &found, world: &world });
+                let history = self.current.history();
+                return handler(&Ask { request: &request, found: &found, world: &world, history });
             }
             Handler::Keep(due, read) => return self.keep(due, read, found, request).await,
             Handler::Write(handler) => handler,
         };
         let service = found.route.service;
-        let job = move |world: &mut World, changes: &mut Vec<Change>| {
-            let mut live = world.live();
-            let mut draft = Draft::new(&mut live, changes);
-            let reply = handler(&Ask { request: &request, found: &found, world }, &mut draft);
-            if reply.refuses() {
-                return Err(reply);
-            }
-            draft.finish();
-            *world = world.with(&live);
-            Ok(reply)
-        };
-        match self.writer.submit(job).await {
+        let history = Arc::clone(self.current.history());
+        let answered = self.change(move |world, draft| {
+            let ask = Ask { request: &request, found: &found, world, history: &history };
+            let reply = handler(&ask, draft);
+            if reply.refuses() { Err(reply) } else { Ok(reply) }
+        });
+        match answered.await {
             Ok(Ok(reply) | Err(reply)) => reply,
             Err(error) => refused_by_store(service, &error),
         }
+    }
+
+    /// Runs a change of the records. What it wrote is stored and in force when this returns, or undone if it gave
+    /// an error.
+    pub async fn change<T, E>(
+        &self,
+        change: impl FnOnce(&World, &mut Draft<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<Result<T, E>, WriteError>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let job = move |world: &mut World, changes: &mut Vec<Change>| {
+            let mut live = world.live();
+            let mut draft = Draft::new(&mut live, changes);
+            let done = change(world, &mut draft)?;
+            draft.finish();
+            *world = world.with(&live);
+            Ok(done)
+        };
+        self.writer.submit(job).await
     }
 }
 
@@ -121,26 +147,25 @@ type Due = fn(&Ask<'_>, &Inventory) -> Option<Runtime>;
 impl Api {
     /// Stores what is due, as far as that can be, and reads.
     async fn keep(&self, due: Due, read: fn(&Ask<'_>) -> Reply, found: Found, request: Request) -> Reply {
-        let world = self.current.load();
-        let ask = Ask { request: &request, found: &found, world: &world };
+        let (world, history) = (self.current.load(), self.current.history());
+        let ask = Ask { request: &request, found: &found, world: &world, history };
         if due(&ask, ask.inventory()).is_none() {
             return read(&ask);
         }
-        let (found_there, request_there) = (found.clone(), request.clone());
-        let job = move |world: &mut World, changes: &mut Vec<Change>| {
-            let ask = Ask { request: &request_there, found: &found_there, world };
+        let (found_there, request_there, history_there) =
+            (found.clone(), request.clone(), Arc::clone(history));
+        let kept = self.change(move |world, draft| {
+            let (request, found, history) = (&request_there, &found_there, &history_there);
+            let ask = Ask { request, found, world, history };
             // Another request may have stored it meanwhile.
-            let Some(record) = due(&ask, ask.inventory()) else { return Ok(()) };
-            let mut live = world.live();
-            let mut draft = Draft::new(&mut live, changes);
-            draft.put(record)?;
-            draft.finish();
-            *world = world.with(&live);
-            Ok::<(), Owned>(())
-        };
-        let kept = self.writer.submit(job).await;
+            match due(&ask, ask.inventory()) {
+                Some(record) => draft.put(record),
+                None => Ok::<(), Owned>(()),
+            }
+        });
+        let kept = kept.await;
         let world = self.current.load();
-        let reply = read(&Ask { request: &request, found: &found, world: &world });
+        let reply = read(&Ask { request: &request, found: &found, world: &world, history });
         match kept {
             // Said at the start already.
             Ok(_) | Err(WriteError::NoStore) => reply,

@@ -24,6 +24,10 @@ pub trait Resource: Sized {
     /// Its kind: `BootConfiguration`.
     const KIND: &'static str;
 
+    /// Members of the spec that PUT leaves as they are when it does not say them: facts that other services tell,
+    /// too.
+    const SHARED: &'static [&'static str] = &[];
+
     /// Reads a spec and checks it; `old` is what it shall replace.
     fn read(spec: Value, old: Option<&Self>) -> Result<Self::Spec, Refusal>;
 
@@ -41,6 +45,11 @@ pub trait Resource: Sized {
 
     /// What is stored of it.
     fn spec(&self) -> Self::Spec;
+
+    /// Whether adding this spec under the same name once more would change nothing.
+    fn says(&self, spec: &Self::Spec) -> bool {
+        self.spec() == *spec
+    }
 
     /// What is known of it.
     fn status(&self) -> Value {
@@ -190,7 +199,7 @@ fn create<R: Resource>(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
         let spec = R::read(body.spec, None)?;
         let twin = R::by_name(draft.inventory(), &body.name)
             .into_iter()
-            .find(|known| known.meta().name == body.name && known.spec() == spec);
+            .find(|known| known.meta().name == body.name && known.says(&spec));
         if let Some(twin) = twin {
             return Ok((StatusCode::OK, twin));
         }
@@ -219,7 +228,7 @@ fn replace<R: Resource>(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
     let mut replaced = || {
         let old = named::<R>(ask, draft.inventory())?;
         let body = Body::read(&ask.request.body)?;
-        let spec = R::read(body.spec, Some(&old))?;
+        let spec = R::read(with_shared::<R>(body.spec, &old)?, Some(&old))?;
         let mut meta = old.meta();
         if !body.name.is_empty() {
             meta.name = body.name;
@@ -243,6 +252,20 @@ fn change<R: Resource>(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
         update(ask, draft, old, meta, spec)
     };
     answer(ask, StatusCode::OK, changed())
+}
+
+/// What PUT says, and of what is shared with other services what it does not say.
+fn with_shared<R: Resource>(spec: Value, old: &R) -> Result<Value, Refusal> {
+    let (Value::Object(mut said), false) = (spec.clone(), R::SHARED.is_empty()) else { return Ok(spec) };
+    let known = serde_json::to_value(old.spec()).map_err(|error| Refusal::Body(error.to_string()))?;
+    for key in R::SHARED {
+        if let Some(value) = known.get(key)
+            && !said.iter().any(|(said, value)| said.eq_ignore_ascii_case(key) && !value.is_null())
+        {
+            said.insert((*key).to_owned(), value.clone());
+        }
+    }
+    Ok(Value::Object(said))
 }
 
 /// Stores what differs from before; a resource that stays as it is keeps its time.

@@ -44,9 +44,8 @@ impl Said {
     /// Reads a body. Control characters are refused everywhere: they would end a line of a boot script.
     pub fn read(body: &[u8]) -> Result<Self, Refused> {
         let keys = Keys { loose: false, free: &["cloud-init"] };
-        let said: Self = json::read(body, keys).map_err(|error| {
-            Refused::bad(error.to_string().trim_start_matches("error decoding JSON "))
-        })?;
+        let said: Self = json::read(body, keys)
+            .map_err(|error| Refused::bad(error.to_string().trim_start_matches("error decoding JSON ")))?;
         let one = [("kernel", &said.kernel), ("initrd", &said.initrd), ("params", &said.params)];
         let hosts = said.hosts.iter().map(|host| ("hosts", host));
         for (key, text) in one.into_iter().chain(hosts) {
@@ -70,7 +69,9 @@ impl Said {
         }
         for text in &self.macs {
             let mac = Identifier::mac(text);
-            all.push(mac.ok_or_else(|| Refused::bad(format!("invalid MAC address format: {}", text.escape_debug())))?);
+            all.push(mac.ok_or_else(|| {
+                Refused::bad(format!("invalid MAC address format: {}", text.escape_debug()))
+            })?);
         }
         for nid in &self.nids {
             let number = match nid {
@@ -78,9 +79,11 @@ impl Said {
                 Number::Text(text) => text.parse().ok(),
             };
             let fits = number.filter(|number| (0..=i64::from(i32::MAX)).contains(number));
-            all.push(Identifier::Nid(fits.ok_or_else(|| {
-                Refused::bad("invalid nid: it needs to be a number from 0 to 2147483647")
-            })?));
+            all.push(Identifier::Nid(
+                fits.ok_or_else(|| {
+                    Refused::bad("invalid nid: it needs to be a number from 0 to 2147483647")
+                })?,
+            ));
         }
         if all.is_empty() {
             return Err(Refused::bad(
@@ -106,7 +109,10 @@ impl Said {
 
     /// Whether nothing is said of what to boot.
     pub fn is_blank(&self) -> bool {
-        self.kernel.is_empty() && self.initrd.is_empty() && self.params.is_empty() && self.cloud_init.is_null()
+        self.kernel.is_empty()
+            && self.initrd.is_empty()
+            && self.params.is_empty()
+            && self.cloud_init.is_null()
     }
 
     /// What is said, over `content` where nothing is.
@@ -154,7 +160,8 @@ pub fn asked(request: &Request) -> Result<Option<Asked>, Refused> {
             Refused { status: StatusCode::BAD_REQUEST, detail }
         })?
     };
-    let named = [("Hosts", !said.hosts.is_empty()), ("MACs", !said.macs.is_empty()), ("NIDs", !said.nids.is_empty())];
+    let named =
+        [("Hosts", !said.hosts.is_empty()), ("MACs", !said.macs.is_empty()), ("NIDs", !said.nids.is_empty())];
     let named: Vec<&str> = named.into_iter().filter(|(_, named)| *named).map(|(kind, _)| kind).collect();
     let Some((last, rest)) = named.split_last() else { return Ok(None) };
     let kinds = if rest.is_empty() { (*last).to_owned() } else { format!("{} or {last}", rest.join(", ")) };
@@ -224,7 +231,8 @@ mod tests {
     fn the_empty_form_that_clients_send_says_nothing() {
         let empty = cloud_init_shown(&Value::Null);
         assert_eq!(cloud_init_said(empty), Value::Null);
-        let said = cloud_init_said(json!({"meta-data": null, "user-data": {"a": 1}, "phone-home": {"fqdn": ""}}));
+        let said =
+            cloud_init_said(json!({"meta-data": null, "user-data": {"a": 1}, "phone-home": {"fqdn": ""}}));
         assert_eq!(said, json!({"user-data": {"a": 1}}));
         assert_eq!(cloud_init_said(cloud_init_shown(&said)), said, "what is shown can be sent back");
     }
@@ -239,8 +247,10 @@ mod tests {
 
     #[test]
     fn identifiers_are_checked_and_come_once() {
-        let of = |body: &str| Said::read(body.as_bytes()).unwrap().identifiers().map_err(|refused| refused.detail);
-        let all = of(r#"{"macs":["52:54:00:BE:EF:01","52-54-00-be-ef-01"],"hosts":["x1c0s0b0n0"],"nids":[1,"1"]}"#);
+        let of =
+            |body: &str| Said::read(body.as_bytes()).unwrap().identifiers().map_err(|refused| refused.detail);
+        let all =
+            of(r#"{"macs":["52:54:00:BE:EF:01","52-54-00-be-ef-01"],"hosts":["x1c0s0b0n0"],"nids":[1,"1"]}"#);
         let all: Vec<String> = all.unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(all, ["x1c0s0b0n0", "52:54:00:be:ef:01", "1"]);
         for (body, part) in [

@@ -22,19 +22,19 @@ pub fn history(ask: &Ask<'_>) -> Reply {
     let given = |name| ask.request.parameter(name).filter(|value| !value.is_empty());
     let endpoint = match given("endpoint") {
         None => None,
-        Some(text) => match [Endpoint::Bootscript, Endpoint::UserData].iter().find(|one| one.name() == text) {
-            Some(endpoint) => Some(*endpoint),
-            // Nothing else is recorded.
-            None => return Reply { kind: KIND, ..Reply::json(StatusCode::OK, &json!([])) },
-        },
+        Some(text) => {
+            match [Endpoint::Bootscript, Endpoint::UserData].iter().find(|one| one.name() == text) {
+                Some(endpoint) => Some(*endpoint),
+                // Nothing else is recorded.
+                None => return Reply { kind: KIND, ..Reply::json(StatusCode::OK, &json!([])) },
+            }
+        }
     };
     let name = given("name").map(|name| name.parse::<Location>().map_or(name.to_owned(), String::from));
     let entries = ask.history.entries(name.as_deref(), endpoint);
     let list: Vec<Value> = entries
         .iter()
-        .map(|entry| {
-            json!({"name": entry.node, "endpoint": entry.endpoint.name(), "last_epoch": entry.last})
-        })
+        .map(|entry| json!({"name": entry.node, "endpoint": entry.endpoint.name(), "last_epoch": entry.last}))
         .collect();
     Reply { kind: KIND, ..Reply::json(StatusCode::OK, &list) }
 }

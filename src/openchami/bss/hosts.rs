@@ -62,7 +62,8 @@ fn asked(ask: &Ask<'_>) -> Result<Vec<Value>, (StatusCode, String)> {
             return Err((StatusCode::BAD_REQUEST, detail));
         }
         // Numbers are not unique.
-        let found: Vec<_> = inventory.find::<Component>(Index::Nid, text).filter(|one| one.id.is_node()).collect();
+        let found: Vec<_> =
+            inventory.find::<Component>(Index::Nid, text).filter(|one| one.id.is_node()).collect();
         if found.is_empty() {
             return Err(unknown("NID", text));
         }

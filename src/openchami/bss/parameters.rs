@@ -144,7 +144,7 @@ fn json(value: &impl Serialize) -> Reply {
 
 /// `POST`: parameters for identifiers that have none; those that have some keep them.
 pub fn post(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
-    let posted = || -> Result<(), Refused> {
+    let mut posted = || -> Result<(), Refused> {
         let said = Said::read(&ask.request.body)?;
         let identifiers = said.node_identifiers()?;
         if said.kernel.is_empty() {
@@ -156,7 +156,9 @@ pub fn post(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
         let mut fresh = wanted;
         fresh.retain(|(identifier, _)| identifier.units(draft.inventory()).is_empty());
         if fresh.is_empty() && stated.is_empty() {
-            return Err(Refused::bad("data already exists for every identifier; use PUT or PATCH to change it"));
+            return Err(Refused::bad(
+                "data already exists for every identifier; use PUT or PATCH to change it",
+            ));
         }
         Ok(assign(draft, fresh, &ask.time())?)
     };
@@ -165,7 +167,7 @@ pub fn post(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
 
 /// `PUT`: what is given replaces what is there, what is blank stays; unknown identifiers are added.
 pub fn put(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
-    let put = || -> Result<(), Refused> {
+    let mut put = || -> Result<(), Refused> {
         let said = Said::read(&ask.request.body)?;
         let identifiers = said.identifiers()?;
         if said.is_blank() {
@@ -186,12 +188,14 @@ pub fn put(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
 
 /// `PATCH`: as PUT, for identifiers that have parameters already.
 pub fn patch(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
-    let patched = || -> Result<(), Refused> {
+    let mut patched = || -> Result<(), Refused> {
         let said = Said::read(&ask.request.body)?;
         let identifiers = said.identifiers()?;
         let not_found = |detail: String| Refused { status: StatusCode::NOT_FOUND, detail };
         if said.is_blank() {
-            return Err(not_found("Not Found: must specify at least one of params, kernel, or initrd".to_owned()));
+            return Err(not_found(
+                "Not Found: must specify at least one of params, kernel, or initrd".to_owned(),
+            ));
         }
         let mut wanted = Vec::with_capacity(identifiers.len());
         let mut missing = Vec::new();
@@ -213,12 +217,14 @@ pub fn patch(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
 
 /// `DELETE`: takes identifiers out; what else the body says does not matter.
 pub fn delete(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
-    let deleted = || -> Result<(), Refused> {
+    let mut deleted = || -> Result<(), Refused> {
         let said = Said::read(&ask.request.body)?;
         let mut identifiers = said.identifiers()?;
         identifiers.retain(|identifier| !identifier.units(draft.inventory()).is_empty());
         if identifiers.is_empty() {
-            return Err(Refused::bad("nothing to delete: no boot parameters are stored for these identifiers"));
+            return Err(Refused::bad(
+                "nothing to delete: no boot parameters are stored for these identifiers",
+            ));
         }
         change(ask, draft, identifiers.into_iter().map(|identifier| (identifier, None)).collect())
     };

@@ -11,11 +11,9 @@ use crate::openchami::xname::Location;
 use crate::records::{Bmc, BootEntry, BootFile, Node, Origin, Snapshot};
 
 use super::{
-    BootUnit, Component, Envelope, EthernetInterface, Filed, Group, Inventory, IpEntry, Member, Meta, RedfishEndpoint,
+    BootUnit, Component, Envelope, EthernetInterface, Filed, Group, Inventory, IpEntry, Member, Meta,
+    RedfishEndpoint,
 };
-
-/// Times of records that stand in files: they have none.
-const NEVER: &str = "0001-01-01T00:00:00Z";
 
 /// Nodes of the files by xname, with their place in file order.
 #[derive(Debug, Default)]
@@ -77,7 +75,7 @@ fn lay_node(inventory: &mut Inventory, node: &Node, id: &Location) {
     inventory.lay_filed(filed(component, &owned, &node.origin));
 
     let name = node.name.clone().unwrap_or_else(|| id.to_string());
-    let metadata = Meta { name: name.clone(), ..never() };
+    let metadata = Meta { name: name.clone(), ..Meta::never() };
     let envelope = Envelope { id: id.to_string(), metadata, ..Envelope::default() };
     inventory.lay_filed(filed(envelope, &[("id", "xname")], &node.origin));
     let mut cards = Vec::new();
@@ -99,7 +97,7 @@ fn lay_node(inventory: &mut Inventory, node: &Node, id: &Location) {
             id: EthernetInterface::id_of(nic.mac),
             description,
             mac: nic.mac.to_string(),
-            last_update: NEVER.to_owned(),
+            last_update: Meta::NEVER.to_owned(),
             component_id: id.to_string(),
             addresses: addresses.into_iter().collect(),
             from_endpoint: true,
@@ -195,7 +193,7 @@ fn lay_bmc(inventory: &mut Inventory, bmc: &Bmc, id: &Location) {
             id: EthernetInterface::id_of(mac),
             description,
             mac: mac.to_string(),
-            last_update: NEVER.to_owned(),
+            last_update: Meta::NEVER.to_owned(),
             component_id: id.to_string(),
             addresses: bmc
                 .ip
@@ -210,11 +208,6 @@ fn lay_bmc(inventory: &mut Inventory, bmc: &Bmc, id: &Location) {
         };
         inventory.lay_filed(filed(card, owned, &bmc.origin));
     }
-}
-
-/// Times of a record that stands in a file.
-fn never() -> Meta {
-    Meta { created_at: NEVER.to_owned(), updated_at: NEVER.to_owned(), ..Meta::default() }
 }
 
 /// The UUID of a record that has none of its own: always the same for a location.
@@ -248,7 +241,7 @@ fn unit(entry: &BootEntry) -> BootUnit {
         metadata: Meta {
             name: entry.name.clone(),
             uid: format!("bootconfiguration-{}", &hash.simple().to_string()[..8]),
-            ..never()
+            ..Meta::never()
         },
         hosts: texts.chain(patterns).chain(default).collect(),
         macs: s.macs.iter().map(ToString::to_string).collect(),

@@ -188,6 +188,11 @@ impl<R: Record> Table<R> {
         self.files.keys().map(String::as_str)
     }
 
+    /// Whether the API wrote such a record, whatever a file says of it.
+    pub fn is_stored(&self, key: &str) -> bool {
+        self.stored.contains_key(key)
+    }
+
     /// The records of the API, as they are in the store: for export, and to be laid under new files.
     pub fn stored(&self) -> impl Iterator<Item = &Arc<R>> {
         self.stored.values()

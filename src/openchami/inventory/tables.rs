@@ -449,6 +449,16 @@ pub struct Meta {
     pub updated_at: String,
 }
 
+impl Meta {
+    /// The time of what has none: of records that stand in files.
+    pub const NEVER: &str = "0001-01-01T00:00:00Z";
+
+    /// No name, and the times of a record that stands in a file.
+    pub fn never() -> Self {
+        Self { created_at: Self::NEVER.to_owned(), updated_at: Self::NEVER.to_owned(), ..Self::default() }
+    }
+}
+
 /// One unit of boot parameters: what a BootConfiguration, a BSS parameter set and an entry of boot.yaml are.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
