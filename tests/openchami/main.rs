@@ -8,5 +8,6 @@
     reason = "a test may fail loudly and is a shell"
 )]
 
+mod access;
 mod durable;
 mod support;

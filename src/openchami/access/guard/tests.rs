@@ -103,6 +103,7 @@ fn open_and_node_routes_need_no_token_and_inventory_where_it_is_public_and_only_
     let (verifier, _) = keys();
     for (access, public_inventory, method, status) in [
         (Access::Open, false, Method::GET, 200),
+        (Access::Public, false, Method::GET, 200),
         (Access::Node, false, Method::GET, 200),
         (Access::Node, false, Method::POST, 200),
         (Access::Inventory, false, Method::GET, 401),
