@@ -15,7 +15,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 build=(ca-certificates gcc libc6-dev make)
 lab=(cpio debian-archive-keyring dnsmasq-base ethtool ipxe-qemu iproute2 ovmf procps qemu-system-x86 seabios
     tcpdump util-linux)
-test=(atftp busybox-static curl isc-dhcp-client isc-dhcp-relay libvirt-clients libvirt-daemon-system ovmf-ia32
+test=(atftp busybox-static curl debootstrap isc-dhcp-client isc-dhcp-relay libvirt-clients libvirt-daemon-system ovmf-ia32
     qemu-efi-aarch64 qemu-system-arm tftp-hpa tshark u-boot-qemu udhcpc virtinst xz-utils)
 # Taken where the release has them.
 optional=(vagrant vagrant-libvirt)
@@ -161,6 +161,12 @@ if [[ " ${wanted[*]} " == *" libvirt-daemon-system "* ]] && command -v systemctl
     if [ ${#units[@]} -gt 0 ]; then
         as_root systemctl --quiet disable "${units[@]}" || say "could not disable: ${units[*]}"
     fi
+fi
+
+# --- a Debian folder with cloud-init ----------------------------------------------------------------------------------
+
+if [ "${1:-lab}" = test ]; then
+    as_root scripts/cloud-init-root
 fi
 
 # --- Rust -----------------------------------------------------------------------------------------------------------

@@ -13,8 +13,9 @@
 //! ```
 //!
 //! Around them: [`config`] (bootlace.yaml), [`records`] (nodes.yaml, boot.yaml), [`firmware`] (loaders),
-//! [`world`] (the immutable value that one decision is made from), [`store`] (what the API wrote, on disk),
-//! [`lab`] (a virtual boot VLAN) and [`cli`] (one file per command).
+//! [`world`] (the immutable value that one decision is made from), [`openchami`] (the services over the records),
+//! [`store`] (what the API wrote, on disk), [`control`] (the socket that commands use), [`discover`] (records from
+//! files and BMCs for an SMD), [`lab`] (a virtual boot VLAN) and [`cli`] (one file per command).
 
 pub mod boot;
 pub mod cli;
@@ -22,6 +23,7 @@ pub mod client;
 pub mod config;
 pub mod control;
 pub mod dhcp;
+pub mod discover;
 pub mod firmware;
 pub mod http;
 pub mod journal;

@@ -16,6 +16,7 @@ use crate::firmware::Loaders;
 use crate::journal::{Event, Journal, Level, Notice};
 use crate::link::Interface;
 use crate::link::dhcp::in_force;
+use crate::openchami::cloud_init::{self, files::CloudFiles};
 use crate::openchami::start::Running;
 use crate::records::{self, BmcKey, load::ServedSubnet};
 use crate::world::World;
@@ -42,6 +43,7 @@ pub fn assemble(
     for own in &mut settings.interfaces {
         let found = interfaces.iter().find(|interface| *interface.name == *own.name);
         own.served_at = found.map(|interface| interface.address);
+        own.served_in = found.map(|interface| interface.network);
     }
     let loaded = records::load::load(&settings.nodes, &settings.boot, Some(&settings), config);
     let mut problems = loaded.diagnostics;
@@ -76,12 +78,20 @@ pub fn assemble(
         problem.advise("`assets` names the folder with kernels and initrds");
         problems.push(problem);
     }
+    let mut cloud_files = CloudFiles::default();
+    if let Some(folder) = &settings.cloud_init {
+        let found;
+        (cloud_files, found) = cloud_init::files::load(folder);
+        problems.extend(found);
+    }
     match loaded.snapshot {
         Some(mut records) if !problems.iter().any(Diagnostic::is_error) => {
             for (place, bmc) in (0..).zip(loaded.bmcs) {
                 records.put_bmc(BmcKey::File(place), bmc);
             }
-            Ok(Assembled { world: World::new(settings, records, loaders, templates), warnings: problems })
+            let mut world = World::new(settings, records, loaders, templates);
+            world.inventory.lay_cloud_files(&cloud_files);
+            Ok(Assembled { world, warnings: problems })
         }
         _ => Err(problems),
     }
@@ -259,6 +269,13 @@ impl Watcher {
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         self.files = settings.nodes.iter().chain(&settings.boot).map(|path| absolute(path)).collect();
         self.files.extend(config.map(absolute));
+        self.files.extend(
+            settings
+                .cloud_init
+                .iter()
+                .flat_map(|folder| cloud_init::files::paths(folder))
+                .map(|path| absolute(&path)),
+        );
         self.whole = settings.templates.iter().map(|path| absolute(path)).collect();
         if let FirmwareSource::Folder(folder) = &settings.firmware {
             self.whole.insert(absolute(folder));

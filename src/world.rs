@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use crate::boot::template::Templates;
 use crate::config::Settings;
 use crate::firmware::Loaders;
+use crate::openchami::history::History;
 use crate::openchami::inventory::{Inventory, Live};
 use crate::records::Snapshot;
 
@@ -83,23 +84,31 @@ impl World {
     }
 }
 
-/// The world in force; cheap to clone, never locked.
+/// The world in force, and what was served from it; cheap to clone, never locked for reading.
 #[derive(Clone, Debug)]
-pub struct Current(Arc<ArcSwap<World>>);
+pub struct Current {
+    world: Arc<ArcSwap<World>>,
+    history: Arc<History>,
+}
 
 impl Current {
     /// Starts with `world`.
     pub fn new(world: World) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(world)))
+        Self { world: Arc::new(ArcSwap::from_pointee(world)), history: Arc::default() }
     }
 
     /// The world in force now.
     pub fn load(&self) -> Arc<World> {
-        self.0.load_full()
+        self.world.load_full()
     }
 
     /// Puts another world in force.
     pub fn swap(&self, world: World) {
-        self.0.store(Arc::new(world));
+        self.world.store(Arc::new(world));
+    }
+
+    /// Which node was served what when; it outlives every world.
+    pub fn history(&self) -> &Arc<History> {
+        &self.history
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::config::{Mode, NoBootEntry};
 use crate::link::Peer;
+use crate::openchami::cloud_init::names;
 use crate::records::{Mac, Node};
 use crate::world::World;
 
@@ -52,7 +53,8 @@ pub fn render(world: &World, file: File, peer: &Peer, local: IpAddr) -> Result<S
         File::Autoexec => Name::Autoexec,
         File::Config => Name::Config,
     };
-    let mut values = Values::of_node(node, Some(mac), world.settings.hostname);
+    let hostname = names::hostname(&world.inventory, node, world.settings.hostname);
+    let mut values = Values::of_node(node, Some(mac), hostname);
     values.url = format!("{}&arch=${{buildarch}}", urls::bootscript(&base, mac));
     values.server = base;
     world.templates.render(name.file(), &values).or_else(|problem| {

@@ -15,10 +15,12 @@ pub struct Identity<'a> {
     pub nid: Option<u32>,
     /// MAC with dashes, written as the client wrote it; becomes `BOOTIF=01-…`.
     pub bootif: Option<&'a str>,
+    /// URL of the node's cloud-init data, with a slash at its end; becomes `ds=nocloud-net;s=…`.
+    pub seed: Option<&'a str>,
 }
 
-/// Puts the command line together: the stored parameters, then each of `xname=`, `nid=` and `BOOTIF=` unless
-/// a word already starts so. With an initial RAM disk the line begins with `initrd=initrd`, the name under
+/// Puts the command line together: the stored parameters, then each of `xname=`, `nid=`, `BOOTIF=` and `ds=`
+/// unless a word already starts so. With an initial RAM disk the line begins with `initrd=initrd`, the name under
 /// which the EFI stub looks it up; words that are `initrd=…` themselves are cut, and only those.
 pub fn assemble(stored: &str, has_initrd: bool, identity: &Identity<'_>) -> String {
     // A folded YAML block ends in a newline, and any control character would end the script's line.
@@ -36,6 +38,7 @@ pub fn assemble(stored: &str, has_initrd: bool, identity: &Identity<'_>) -> Stri
     append("xname=", identity.xname.map(str::to_owned));
     append("nid=", identity.nid.map(|nid| nid.to_string()));
     append("BOOTIF=", identity.bootif.map(|mac| format!("01-{mac}")));
+    append("ds=", identity.seed.map(|seed| format!("nocloud-net;s={seed}")));
     if has_initrd {
         let kept: Vec<&str> =
             line.split(' ').map(|word| if word.starts_with("initrd=") { "" } else { word }).collect();
@@ -98,8 +101,12 @@ mod tests {
 
     use super::*;
 
-    const NODE_1: Identity<'_> =
-        Identity { xname: Some("x1000c0s0b0n0"), nid: Some(1), bootif: Some("52-54-00-be-ef-01") };
+    const NODE_1: Identity<'_> = Identity {
+        xname: Some("x1000c0s0b0n0"),
+        nid: Some(1),
+        bootif: Some("52-54-00-be-ef-01"),
+        seed: None,
+    };
 
     #[test]
     fn words_are_appended_in_the_order_of_the_reference() {
@@ -112,6 +119,14 @@ mod tests {
             "xname=x1000c0s0b0n0 nid=1",
             "no blank in front, as recorded"
         );
+    }
+
+    #[test]
+    fn the_seed_of_cloud_init_comes_last_unless_the_parameters_name_one() {
+        let identity = Identity { seed: Some("http://10.0.0.1:8081/cloud-init/"), ..NODE_1 };
+        let end = " BOOTIF=01-52-54-00-be-ef-01 ds=nocloud-net;s=http://10.0.0.1:8081/cloud-init/";
+        assert!(assemble("ro", true, &identity).ends_with(end));
+        assert!(!assemble("ro ds=nocloud", true, &identity).contains("nocloud-net"));
     }
 
     #[test]

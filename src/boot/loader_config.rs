@@ -9,12 +9,14 @@
 
 use std::net::IpAddr;
 
+use crate::openchami::cloud_init::names;
 use crate::records::{BootEntry, BootFile, Mac, Node, Uuid, Xname};
 use crate::world::World;
 
 use super::generated::{asking, stays_silent};
 use super::kernel_line::{self, Identity};
 use super::resolve::resolve;
+use super::seed::seed;
 use super::template::{Name, Values};
 use super::tree::{Ask, Door, Miss};
 use super::urls;
@@ -133,7 +135,8 @@ pub fn render(world: &World, wanted: &Wanted, ask: &Ask<'_>) -> Result<String, M
         local: IpAddr::V4(local),
         base: urls::base(&world.settings, local),
     };
-    let mut values = Values::of_node(node, Some(mac), world.settings.hostname);
+    let hostname = names::hostname(&world.inventory, node, world.settings.hostname);
+    let mut values = Values::of_node(node, Some(mac), hostname);
     values.entry = Some(found.entry.name.clone());
     values.by = Some(found.by.name());
     values.server = place.base.clone().unwrap_or_default();
@@ -146,7 +149,8 @@ pub fn render(world: &World, wanted: &Wanted, ask: &Ask<'_>) -> Result<String, M
     ));
     values.kernel = place.path(&found.entry.kernel);
     values.initrd = found.entry.initrd.as_ref().and_then(|file| place.path(file));
-    values.params = params(&found.entry, node, mac, wanted.syntax);
+    let seed = place.base.as_deref().and_then(|base| seed(&world.inventory, node, base));
+    values.params = params(&found.entry, node, mac, seed.as_deref(), wanted.syntax);
     let name = match wanted.syntax {
         Syntax::Extlinux => Name::Extlinux,
         Syntax::Grub => Name::Grub,
@@ -159,10 +163,10 @@ pub fn render(world: &World, wanted: &Wanted, ask: &Ask<'_>) -> Result<String, M
 
 /// The kernel command line, as the boot script has it. `initrd=` is iPXE's way to name the RAM disk; here the
 /// loader hands it over, and PXELINUX would load a file of that name.
-fn params(entry: &BootEntry, node: &Node, mac: Mac, syntax: Syntax) -> String {
+fn params(entry: &BootEntry, node: &Node, mac: Mac, seed: Option<&str>, syntax: Syntax) -> String {
     let dashed = mac.to_string().replace(':', "-");
-    let identity =
-        Identity { xname: node.xname.as_ref().map(Xname::as_str), nid: node.nid, bootif: Some(&dashed) };
+    let xname = node.xname.as_ref().map(Xname::as_str);
+    let identity = Identity { xname, nid: node.nid, bootif: Some(&dashed), seed };
     let line = kernel_line::assemble(&entry.params, true, &identity);
     let words = line.split(' ').filter(|word| !word.is_empty() && !word.starts_with("initrd="));
     match syntax {

@@ -5,6 +5,7 @@ pub mod kernel_line;
 pub mod loader_config;
 pub mod resolve;
 pub mod script;
+pub mod seed;
 pub mod template;
 pub mod text;
 pub mod tree;

@@ -11,12 +11,14 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode
 
 use crate::client::Cpu;
 use crate::config::Mode;
+use crate::openchami::cloud_init::names;
 use crate::policy::Reason;
-use crate::records::{BootEntry, BootFile, Mac, Node, Snapshot, Xname};
+use crate::records::{BootEntry, BootFile, Instead, Mac, NextBoot, Node, Snapshot, Xname};
 use crate::world::World;
 
 use super::kernel_line::{self, COMMAND_LINE_MAX, Identity};
 use super::resolve::{Match, SelectorKind, resolve};
+use super::seed::seed;
 use super::template::{Name, RenderError, Values};
 use super::text;
 
@@ -81,6 +83,8 @@ pub struct ScriptRequest {
     pub arch: Option<String>,
     /// Scheme and authority by which the client reaches us, `http://10.0.0.1:8081`.
     pub base: String,
+    /// Path that was asked, `/boot/v1/bootscript`: a gateway in between may know no other.
+    pub path: String,
     /// Our address that was asked: the mode there says whether a MAC in no record is served.
     pub local: Option<IpAddr>,
 }
@@ -103,6 +107,10 @@ pub struct Script {
     pub text: String,
     /// Label of the node it is for.
     pub node: Option<String>,
+    /// Its xname.
+    pub xname: Option<Xname>,
+    /// It is the script of a next boot that was asked for once, and of the first try of it.
+    pub once: bool,
     /// Name of the boot entry.
     pub entry: Option<String>,
     /// By what the entry matched.
@@ -142,16 +150,17 @@ pub fn bootscript(world: &World, request: &ScriptRequest) -> Script {
         Who::Mac { mac, .. } => Some(*mac),
         _ => None,
     };
-    let mut values = Values::of_node(node, mac, world.settings.hostname);
+    let hostname = names::hostname(&world.inventory, node, world.settings.hostname);
+    let mut values = Values::of_node(node, mac, hostname);
     values.server = request.base.clone();
     values.retry = request.retry;
     let who = match values.mac.clone() {
         Some(mac) => format!("mac={mac}"),
         None => claim(&request.who),
     };
-    values.url = again(&request.base, &who, request.retry);
+    values.url = again(request, &who);
     let label = node.label();
-    let script = Script { node: Some(label.clone()), ..Script::default() };
+    let script = Script { node: Some(label.clone()), xname: node.xname.clone(), ..Script::default() };
 
     if !node.netboot {
         values.message = format!("{label} is not booted: its record says netboot: false (netboot-off)");
@@ -162,16 +171,18 @@ pub fn bootscript(world: &World, request: &ScriptRequest) -> Script {
         values.delay = wait_delay(request.retry);
         return refuse(world, script, Name::Wait, values, Reason::NodeDisabled);
     }
-    match choose(&world.records, node, request.arch.as_deref()) {
+    let (node, once) = in_this_boot(node, request.retry);
+    match choose(&world.records, &node, request.arch.as_deref()) {
         Choice::Entry(Match { entry, by }) => {
             values.entry = Some(entry.name.clone());
             values.by = Some(by.name());
-            let script = Script { entry: Some(entry.name.clone()), by: Some(by), ..script };
-            boot(world, request, node, &entry, script, values)
+            let once = once && by == SelectorKind::Once;
+            let script = Script { entry: Some(entry.name.clone()), by: Some(by), once, ..script };
+            boot(world, request, &node, &entry, script, values)
         }
         Choice::AskProcessor => {
             values.url =
-                format!("{}/boot/v1/bootscript?{who}&retry={}&arch=${{arch}}", request.base, request.retry);
+                format!("{}{}?{who}&retry={}&arch=${{arch}}", request.base, request.path, request.retry);
             render(world, script, Name::Arch.file(), &values)
         }
         Choice::Nothing => {
@@ -192,6 +203,22 @@ fn find<'w>(records: &'w Snapshot, who: &Who) -> Option<&'w Arc<Node>> {
             by_xname.or_else(|| records.by_name(name))
         }
         Who::Nid(nid) => records.by_nid(*nid),
+    }
+}
+
+/// The node as its next boot shows it: with the profile of that boot, so that the profile's template counts. The
+/// tries after the first belong to the same boot, also when it was taken meanwhile. True: nobody took it yet.
+fn in_this_boot(node: &Arc<Node>, retry: u32) -> (Arc<Node>, bool) {
+    match &node.next_boot {
+        Some(next) if !next.taken || retry > 0 => {
+            let mut node = Node::clone(node);
+            node.next_boot = Some(NextBoot { taken: false, ..next.clone() });
+            if let Instead::Profile(profile) = &next.what {
+                node.profile = Some(profile.clone());
+            }
+            (Arc::new(node), !next.taken && !next.stays)
+        }
+        _ => (Arc::clone(node), false),
     }
 }
 
@@ -223,7 +250,7 @@ fn unknown(world: &World, request: &ScriptRequest) -> Script {
         Who::Name(name) => format!("no node is named '{}', so nothing is booted (unknown-mac)", shown(name)),
         Who::Nid(nid) => format!("no node has the number {nid}, so nothing is booted (unknown-mac)"),
     };
-    values.url = again(&request.base, &claim(&request.who), request.retry);
+    values.url = again(request, &claim(&request.who));
     values.delay = wait_delay(request.retry);
     refuse(world, Script::default(), Name::Wait, values, Reason::UnknownMac)
 }
@@ -244,6 +271,7 @@ fn boot(
         return render(world, script, template, &values);
     };
     let initrd = entry.initrd.as_ref().and_then(|file| url(&request.base, file));
+    let seed = seed(&world.inventory, node, &request.base);
     let identity = Identity {
         xname: node.xname.as_ref().map(Xname::as_str),
         nid: node.nid,
@@ -251,6 +279,7 @@ fn boot(
             Who::Mac { dashed, .. } => Some(dashed),
             _ => None,
         },
+        seed: seed.as_deref(),
     };
     let params = kernel_line::assemble(&entry.params, initrd.is_some(), &identity);
     let escaped = kernel_line::escape(&params);
@@ -370,8 +399,9 @@ fn claim(who: &Who) -> String {
 }
 
 /// The URL under which to ask again.
-fn again(base: &str, who: &str, retry: u32) -> String {
-    format!("{base}/boot/v1/bootscript?{who}&retry={}", retry.saturating_add(1).min(RETRY_MAX))
+fn again(request: &ScriptRequest, who: &str) -> String {
+    let retry = request.retry.saturating_add(1).min(RETRY_MAX);
+    format!("{}{}?{who}&retry={retry}", request.base, request.path)
 }
 
 /// Seconds to wait, longer with every try.

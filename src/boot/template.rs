@@ -11,7 +11,6 @@ use minijinja::value::{Serde, Value};
 use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig};
 use serde::Serialize;
 
-use crate::config::HostnameSource;
 use crate::records::{Mac, Node};
 
 use super::text;
@@ -128,7 +127,7 @@ pub struct NodeValues {
     /// What a person calls it: name, else xname, else MAC.
     pub label: String,
     pub name: Option<String>,
-    /// By the setting `hostname`.
+    /// The same that DHCP hands out.
     pub hostname: String,
     pub xname: Option<String>,
     pub nid: Option<u32>,
@@ -146,20 +145,15 @@ pub struct NodeValues {
 }
 
 impl Values {
-    /// What is known of a node that asks with `mac`.
-    pub fn of_node(node: &Node, mac: Option<Mac>, hostname: HostnameSource) -> Self {
+    /// What is known of a node that asks with `mac`; `hostname` as
+    /// [`names::hostname`](crate::openchami::cloud_init::names::hostname) gives it.
+    pub fn of_node(node: &Node, mac: Option<Mac>, hostname: Option<String>) -> Self {
         let text = |text: &Option<String>| text.clone();
         let xname = node.xname.as_ref().map(ToString::to_string);
-        let chosen = match hostname {
-            HostnameSource::Name => node.name.clone(),
-            HostnameSource::Xname => xname.clone(),
-            HostnameSource::Nid => None,
-        };
-        let by_nid = || node.nid.map(|nid| format!("nid{nid:04}"));
         let values = NodeValues {
             label: node.label(),
             name: text(&node.name),
-            hostname: chosen.or_else(by_nid).unwrap_or_else(|| node.label()),
+            hostname: hostname.unwrap_or_else(|| node.label()),
             xname,
             nid: node.nid,
             macs: node.nics.iter().map(|nic| nic.mac.to_string()).collect(),
@@ -424,8 +418,7 @@ mod tests {
         let templates = with("a.ipxe", "#!ipxe\necho {{ node.extra.rack }}\n").unwrap();
         let mut node = Node { name: Some("n".to_owned()), ..Node::default() };
         node.extra = serde_json::json!({"rack": "r7"});
-        let render =
-            |node: &Node| templates.render("a.ipxe", &Values::of_node(node, None, HostnameSource::Name));
+        let render = |node: &Node| templates.render("a.ipxe", &Values::of_node(node, None, None));
         assert_eq!(render(&node).unwrap(), "#!ipxe\necho r7\n");
         node.extra = serde_json::json!({});
         let error = render(&node).unwrap_err();

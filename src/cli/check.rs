@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::config::diagnostic::render;
 use crate::config::{Diagnostic, Flags, Settings};
+use crate::openchami::cloud_init;
 use crate::records::load::{FileKind, Gathered, Loaded};
 
 /// What is checked when nothing is named.
@@ -28,6 +29,9 @@ pub struct Args {
     /// Settings to check; the files they name are checked too.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Folder with cloud-init's defaults.yaml, groups.yaml and nodes.yaml to check.
+    #[arg(long, value_name = "DIR")]
+    pub cloud_init: Option<PathBuf>,
     /// Files to check, in any order: what each is, its content says. Default: bootlace.yaml.
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
@@ -54,8 +58,8 @@ struct ReportFile {
 
 /// Runs it.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { json, strict, mut config, files } = args;
-    if config.is_none() && files.is_empty() {
+    let Args { json, strict, mut config, cloud_init, files } = args;
+    if config.is_none() && files.is_empty() && cloud_init.is_none() {
         if !Path::new(DEFAULT_CONFIG).exists() {
             eprintln!(
                 "bootlace check: no FILE given, and there is no {DEFAULT_CONFIG} in this folder\n\n\
@@ -75,7 +79,14 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let settings = settings(&mut gathered);
     let settings_file = gathered.settings.as_ref().map(|(path, _)| path.as_ref().clone());
     let kinds = gathered.files.clone();
-    let loaded = gathered.finish(settings.as_ref(), settings_file.as_deref());
+    let folder = cloud_init.or_else(|| {
+        // One that this machine does not have was said with its line.
+        gathered.settings.as_ref()?.1.cloud_init.clone().filter(|folder| folder.is_dir())
+    });
+    let mut loaded = gathered.finish(settings.as_ref(), settings_file.as_deref());
+    if let Some(folder) = &folder {
+        loaded.diagnostics.extend(cloud_init::files::load(folder).1);
+    }
     let errors = loaded.diagnostics.iter().filter(|problem| problem.is_error()).count();
     let warnings = loaded.diagnostics.len() - errors;
     let ok = errors == 0 && !(strict && warnings > 0);
@@ -96,7 +107,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         serde_json::to_string_pretty(&report)? + "\n"
     } else {
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        let summary = summary(&loaded, &kinds, errors, warnings);
+        let summary = summary(&loaded, &kinds, folder.is_some(), errors, warnings);
         format!("{}{summary}\n", render(&loaded.diagnostics, colour))
     };
     match std::io::stdout().lock().write_all(text.as_bytes()) {
@@ -122,7 +133,13 @@ fn settings(gathered: &mut Gathered) -> Option<Settings> {
 }
 
 /// "5 nodes, 1 boot entry: no problem found"
-fn summary(loaded: &Loaded, files: &[(PathBuf, Option<FileKind>)], errors: usize, warnings: usize) -> String {
+fn summary(
+    loaded: &Loaded,
+    files: &[(PathBuf, Option<FileKind>)],
+    cloud_init: bool,
+    errors: usize,
+    warnings: usize,
+) -> String {
     let has = |kind| files.iter().any(|(_, found)| *found == Some(kind));
     let mut parts = Vec::new();
     if has(FileKind::Nodes) {
@@ -130,6 +147,9 @@ fn summary(loaded: &Loaded, files: &[(PathBuf, Option<FileKind>)], errors: usize
     }
     if has(FileKind::Boot) {
         parts.push(counted(loaded.entries, "boot entry", "boot entries"));
+    }
+    if parts.is_empty() && cloud_init {
+        parts.push("cloud-init".to_owned());
     }
     if parts.is_empty() {
         parts.push(if has(FileKind::Settings) {

@@ -3,10 +3,12 @@
 //! Exit codes: 0 done, 1 the files or the system say no, 2 wrong usage.
 
 pub mod check;
+pub mod discover;
 pub mod firmware;
 pub mod lab;
 pub mod observe;
 pub mod ochami_config;
+pub mod render;
 pub mod serve;
 pub mod token;
 pub mod transfer;
@@ -33,10 +35,15 @@ pub enum Command {
     Observe(serve::Args),
     /// Lint nodes.yaml, boot.yaml and bootlace.yaml: every problem, with its place and its cure.
     Check(check::Args),
+    /// Show what a group's cloud-init file becomes on a node.
+    Render(render::Args),
     /// Write what the API stored as nodes.yaml, boot.yaml and rest.json.
     Export(transfer::Args),
     /// Store what an export, or any nodes.yaml and boot.yaml, holds.
     Import(transfer::Args),
+    /// Tell an SMD which machines there are: from a file, or by asking their BMCs.
+    #[command(subcommand)]
+    Discover(discover::Command),
     /// Fetch, list and verify boot loaders.
     #[command(subcommand)]
     Firmware(firmware::Command),
@@ -56,8 +63,10 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args),
         Command::Observe(args) => observe::run(args),
         Command::Check(args) => check::run(args),
+        Command::Render(args) => render::run(args),
         Command::Export(args) => transfer::export(args),
         Command::Import(args) => transfer::import(args),
+        Command::Discover(command) => discover::run(command),
         Command::Firmware(command) => firmware::run(command),
         Command::Token(command) => token::run(command),
         Command::OchamiConfig(args) => ochami_config::run(args),

@@ -18,7 +18,6 @@ use crate::journal::log::{self, LogFormat};
 use crate::journal::{Event, Journal, Level, Notice};
 use crate::link::dhcp::{self, Listener};
 use crate::link::{Interface, LinkError, Links, Peers};
-use crate::openchami::api::Asker;
 use crate::openchami::start::Running;
 use crate::reload::{self, Assembled};
 use crate::world::Current;
@@ -53,6 +52,9 @@ pub struct Args {
     /// Folder with script templates that replace the built-in ones.
     #[arg(long, value_name = "DIR")]
     templates: Option<PathBuf>,
+    /// Folder with cloud-init's defaults.yaml, groups.yaml and nodes.yaml, as `ochami cloud-init` takes them.
+    #[arg(long, value_name = "DIR")]
+    cloud_init: Option<PathBuf>,
     /// Folder with loaders, or `none` [default: where `bootlace firmware fetch` puts them].
     #[arg(long, value_name = "DIR|none")]
     firmware: Option<PathBuf>,
@@ -96,6 +98,7 @@ impl Args {
             boot: some(self.boot),
             assets: self.assets,
             templates: self.templates,
+            cloud_init: self.cloud_init,
             firmware: self.firmware.map(|path| {
                 if path.as_os_str() == "none" { FirmwareSource::None } else { FirmwareSource::Folder(path) }
             }),
@@ -243,12 +246,12 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         }));
     }
     let admin_peers = peers.clone();
-    let (http_world, http_journal) = (current.clone(), journal.clone());
+    let http_journal = journal.clone();
     let http_task = for_http.spawn(http::serve(
         http_listeners,
         listen,
         links.clone(),
-        http_world,
+        running.api.clone(),
         peers,
         http_journal,
         stopped.clone(),
@@ -329,9 +332,8 @@ async fn until_signal(
 /// Who asks the API: a path of a node's own is for the node at the asking address only.
 fn identify(peers: Peers, current: Current) -> http::admin::Identify {
     std::sync::Arc::new(move |address| {
-        let peer = peers.who(&current.load().records, address);
-        let node = peer.node.and_then(|node| Some(node.xname.as_ref()?.to_string()));
-        (Asker { address, mac: peer.mac, node }, None)
+        let (asker, doubt) = http::services::asker(&peers, &current.load().records, address);
+        (asker, doubt.map(|doubt| doubt.to_string()))
     })
 }
 

@@ -30,7 +30,7 @@ use super::v6::{SettingsV6, SubnetV6, SwitchesV6};
 use super::values::{self, KNOB_KEYS};
 
 /// Keys of bootlace.yaml besides the wire knobs.
-pub const KEYS: [&str; 23] = [
+pub const KEYS: [&str; 25] = [
     "mode",
     "interfaces",
     "observe_as",
@@ -38,6 +38,8 @@ pub const KEYS: [&str; 23] = [
     "boot",
     "assets",
     "templates",
+    "cloud_init",
+    "network_config",
     "firmware",
     "http",
     "hostname",
@@ -80,6 +82,8 @@ pub struct Flags {
     pub assets: Option<PathBuf>,
     /// `--templates`.
     pub templates: Option<PathBuf>,
+    /// `--cloud-init`.
+    pub cloud_init: Option<PathBuf>,
     /// `--firmware`.
     pub firmware: Option<FirmwareSource>,
     /// `--http`, repeated.
@@ -107,6 +111,10 @@ pub struct Written {
     pub assets: Option<PathBuf>,
     /// `templates`
     pub templates: Option<PathBuf>,
+    /// `cloud_init`
+    pub cloud_init: Option<PathBuf>,
+    /// `network_config`
+    pub network_config: Option<bool>,
     /// `firmware`
     pub firmware: Option<FirmwareSource>,
     /// `http`; an empty list switches HTTP off.
@@ -193,6 +201,8 @@ pub fn interpret(document: &Document<'_>, findings: &mut Findings) -> Written {
     written.boot = paths(&mut table, "boot", folder);
     written.assets = existing_folder(&mut table, "assets", folder);
     written.templates = existing_folder(&mut table, "templates", folder);
+    written.cloud_init = existing_folder(&mut table, "cloud_init", folder);
+    written.network_config = table.truth("network_config");
     written.firmware = table.text("firmware").map(|text| match text.value {
         "none" => FirmwareSource::None,
         path => FirmwareSource::Folder(folder.join(path)),
@@ -320,6 +330,7 @@ fn interfaces(table: &mut Table<'_, '_>) -> Vec<InterfaceSettings> {
                 v6: values::switches_v6(&mut inner),
                 observe_as: None,
                 served_at: None,
+                served_in: None,
             };
             (interface, name.map_or(item.span, |name| name.span))
         };
@@ -507,6 +518,8 @@ impl Written {
             boot: flags.boot.clone().unwrap_or(self.boot),
             assets: flags.assets.clone().or(self.assets),
             templates: flags.templates.clone().or(self.templates),
+            cloud_init: flags.cloud_init.clone().or(self.cloud_init),
+            network_config: self.network_config.unwrap_or(false),
             firmware: flags
                 .firmware
                 .clone()

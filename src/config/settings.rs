@@ -56,6 +56,8 @@ pub struct InterfaceSettings {
     pub observe_as: Option<Mode>,
     /// The address that it is served at, once it is known. Not a key of the file.
     pub served_at: Option<Ipv4Addr>,
+    /// The network of that address. Not a key of the file either.
+    pub served_in: Option<Ipv4Net>,
 }
 
 /// Option 67 towards clients [P7].
@@ -285,6 +287,10 @@ pub struct Settings {
     pub boot: Vec<PathBuf>,
     /// Asset folder.
     pub assets: Option<PathBuf>,
+    /// Folder with cloud-init's defaults.yaml, groups.yaml, nodes.yaml.
+    pub cloud_init: Option<PathBuf>,
+    /// `/cloud-init/network-config` is served.
+    pub network_config: bool,
     /// Folder with script templates that override the built-in ones by name.
     pub templates: Option<PathBuf>,
     /// Loaders.
@@ -352,6 +358,16 @@ impl Settings {
             Some(first) if modes.all(|mode| mode == first) => first,
             _ => self.mode,
         }
+    }
+
+    /// Length of the prefix that `address` has on its link: that of the configured subnet, else of a served
+    /// interface's own network.
+    pub fn prefix_of(&self, address: Ipv4Addr) -> Option<u8> {
+        let own = || {
+            let networks = self.interfaces.iter().filter_map(|interface| interface.served_in);
+            networks.filter(|network| network.contains(&address)).max_by_key(Ipv4Net::prefix_len)
+        };
+        self.subnet_of(address).map(|subnet| subnet.subnet).or_else(own).map(|network| network.prefix_len())
     }
 
     /// The PXE boot menu of a profile, else the general one.

@@ -103,7 +103,7 @@ mod tests {
             ["/s", "/run/x", "/run/bootlace"].map(PathBuf::from)
         );
         assert_eq!(folders_for(None, Some("/run/bootlace"), true), [PathBuf::from("/run/bootlace")]);
-        assert_eq!(folders_for(None, Some(""), false), [PathBuf::new(); 0]);
+        assert!(folders_for(None, Some(""), false).is_empty());
         assert_eq!(folders_for(None, None, true), [PathBuf::from("/run/bootlace")]);
     }
 

@@ -9,10 +9,14 @@ use hyper::header::{self, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 
-use crate::boot::script::{self, Script, ScriptRequest, Who};
 use crate::boot::tree::{self, Ask, Found, Kind, Miss};
 use crate::journal::{Event, HttpEvent, Level, Notice};
 use crate::link::{Peer, PeerSource, Peers};
+use crate::openchami::api::Api;
+use crate::openchami::api::route::normalise;
+use crate::openchami::boot_service::boot_once;
+use crate::openchami::bss;
+use crate::openchami::bss::script::{Answered, Asked, service_of};
 use crate::policy::Reason;
 use crate::records::{Mac, Snapshot};
 use crate::world::{Current, World};
@@ -21,6 +25,7 @@ use super::body::Body;
 use super::files::{self, set};
 use super::listener::Sink;
 use super::query;
+use super::services;
 use super::wire::{self, Ledger};
 
 /// First path elements that belong to the OpenCHAMI interfaces and the page: never looked up in the assets.
@@ -30,13 +35,13 @@ pub const TAKEN: [&str; 7] =
 const PATH_SHOWN: usize = 512;
 const AGENT_SHOWN: usize = 128;
 const PLAIN: &str = "text/plain; charset=utf-8";
-/// BSS writes it in these letters on this route.
-const SCRIPT: &str = "text/plain; charset=UTF-8";
 
 /// What answers are made from; one for all connections.
 pub struct Door {
     /// Settings, records, loaders, templates.
     pub world: Current,
+    /// The OpenCHAMI services.
+    pub api: Api,
     /// Who is behind an address.
     pub peers: Peers,
     /// Where events go.
@@ -58,12 +63,12 @@ pub struct Caller {
 }
 
 /// An answer and what the log shall say of it.
-struct Answer {
-    response: Response<Body>,
-    what: &'static str,
-    node: Option<String>,
-    reason: Option<Reason>,
-    detail: Option<String>,
+pub(super) struct Answer {
+    pub(super) response: Response<Body>,
+    pub(super) what: &'static str,
+    pub(super) node: Option<String>,
+    pub(super) reason: Option<Reason>,
+    pub(super) detail: Option<String>,
 }
 
 impl Answer {
@@ -76,7 +81,7 @@ impl Answer {
         Self { response, what: "-", node: None, reason: None, detail: None }
     }
 
-    fn plain(status: StatusCode, text: &str) -> Self {
+    pub(super) fn plain(status: StatusCode, text: &str) -> Self {
         Self::text(status, PLAIN, format!("{text}\n"))
     }
 
@@ -104,10 +109,10 @@ impl Answer {
 }
 
 /// Answers one request. What is told of it is given to the caller's ledger.
-pub async fn answer(door: Arc<Door>, caller: Arc<Caller>, request: Request<Incoming>) -> Response<Body> {
+pub async fn answer(door: Arc<Door>, caller: Arc<Caller>, mut request: Request<Incoming>) -> Response<Body> {
     let started = Instant::now();
     let head = request.method() == Method::HEAD;
-    let Answer { mut response, what, node, reason, detail } = decide(&door, &caller, &request).await;
+    let Answer { mut response, what, node, reason, detail } = decide(&door, &caller, &mut request).await;
     let size = response.body().length();
     if head {
         *response.body_mut() = Body::default();
@@ -138,9 +143,14 @@ pub async fn answer(door: Arc<Door>, caller: Arc<Caller>, request: Request<Incom
     response
 }
 
-async fn decide(door: &Arc<Door>, caller: &Arc<Caller>, request: &Request<Incoming>) -> Answer {
+async fn decide(door: &Arc<Door>, caller: &Arc<Caller>, request: &mut Request<Incoming>) -> Answer {
     if caller.turned_away {
         return busy(caller.peer);
+    }
+    if !is_bootscript(request.uri().path())
+        && let Some(answer) = services::answer(door, caller, request).await
+    {
+        return answer;
     }
     // CONNECT and OPTIONS carry no path; they are turned down like every other method [W3].
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -159,15 +169,15 @@ async fn decide(door: &Arc<Door>, caller: &Arc<Caller>, request: &Request<Incomi
     };
     match path.as_str() {
         "health" => Answer::plain(StatusCode::OK, "ok"),
-        "boot/v1/bootscript" | "apis/bss/boot/v1/bootscript" => bootscript(door, caller, request).await,
-        path if TAKEN.iter().any(|taken| {
-            path.strip_prefix(taken).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        }) =>
-        {
-            Answer::plain(StatusCode::NOT_FOUND, "not served on this listener")
-        }
+        path if service_of(&format!("/{path}")).is_some() => bootscript(door, caller, request, path).await,
         path => file(door, caller, request.headers(), path).await,
     }
+}
+
+/// Paths of boot scripts, which [`bootscript`] answers.
+fn is_bootscript(path: &str) -> bool {
+    let path = percent_decode_str(path).decode_utf8_lossy();
+    service_of(&normalise(&path)).is_some()
 }
 
 /// Too many connections: iPXE asks again by itself [W8]. The jitter keeps them from coming back all at once.
@@ -184,24 +194,24 @@ fn busy(peer: SocketAddr) -> Answer {
     Answer { reason: Some(Reason::Busy), ..answer }
 }
 
-/// `GET …/bootscript` (openchami.md d.5).
-async fn bootscript(door: &Arc<Door>, caller: &Arc<Caller>, request: &Request<Incoming>) -> Answer {
+/// `GET …/bootscript` of BSS and boot-service. Fetching it begins the boot that the operator asked for once,
+/// unless another machine fetches it.
+async fn bootscript(
+    door: &Arc<Door>,
+    caller: &Arc<Caller>,
+    request: &Request<Incoming>,
+    path: &str,
+) -> Answer {
     let Ok(pairs) = query::pairs(request.uri().query().unwrap_or("")) else {
         return Answer::problem(StatusCode::BAD_REQUEST, &query::ControlCharacter.to_string());
     };
-    let Some(who) = query::who(&pairs) else {
-        return Answer::problem(StatusCode::BAD_REQUEST, "Need a mac=, name=, or nid= parameter");
-    };
+    let path = format!("/{path}");
+    let Some(service) = service_of(&path) else { return Answer::not_found() };
     let world = door.world.load();
-    let asked = ScriptRequest {
-        who,
-        retry: query::value(&pairs, "retry").and_then(|text| text.parse().ok()).unwrap_or(0),
-        // An empty value still says that the node was asked.
-        arch: pairs.iter().find(|(name, _)| name == "arch").map(|(_, value)| value.clone()),
-        base: base(request, caller.local),
-        local: Some(caller.local.ip()),
-    };
-    let script = script::bootscript(&world, &asked);
+    let (base, local) = (base(request, caller.local), Some(caller.local.ip()));
+    let asked = Asked { service, path, query: &pairs, base, local };
+    let Answered { reply, script, claimed } = bss::script::answer(&world, &asked);
+    let Some(script) = script else { return services::replied("script", None, reply) };
     if let Some(problem) = &script.problem {
         (door.sink)(Event::Notice(Notice {
             level: Level::Error,
@@ -213,39 +223,29 @@ async fn bootscript(door: &Arc<Door>, caller: &Arc<Caller>, request: &Request<In
             fields: vec![("template", problem.template.clone().into()), ("node", script.node.clone().into())],
         }));
     }
-    let answer = if query::value(&pairs, "json") == Some("1") {
-        match script.json() {
-            Some(json) => {
-                Answer::text(StatusCode::OK, "application/json; charset=UTF-8", format!("{json}\n"))
-            }
-            None => {
-                let reason = script.reason.map_or("nothing to boot", Reason::text);
-                Answer::problem(StatusCode::NOT_FOUND, reason)
-            }
-        }
-    } else {
-        Answer::text(StatusCode::OK, SCRIPT, script.text.clone())
-    };
-    let mut detail = remarks(&script);
+    let answer = services::replied("script", script.node.clone(), reply);
+    let mut answer = Answer { reason: script.reason, ..answer };
     let peer = who_is(door, caller).await;
-    if let (Some(peer), Who::Mac { mac, .. }) = (&peer, &asked.who)
-        && let Some(other) = contradiction(peer, *mac)
+    if let (Some(peer), Some(mac)) = (&peer, claimed)
+        && let Some(other) = contradiction(peer, mac)
     {
-        wire::add(&mut detail, &format!("asked for {mac} from the address of {other}"));
+        wire::add(&mut answer.detail, &format!("asked for {mac} from the address of {other}"));
+        return answer;
     }
-    Answer { what: "script", node: script.node, reason: script.reason, detail, ..answer }
-}
-
-/// What the log says of a script beyond its reason.
-fn remarks(script: &Script) -> Option<String> {
-    let mut detail = match (&script.entry, script.by) {
-        (Some(entry), Some(by)) => Some(format!("entry {entry} by {}", by.name())),
-        _ => None,
-    };
-    for note in script.notes.iter().cloned().chain(script.problem.iter().map(ToString::to_string)) {
-        wire::add(&mut detail, &note);
+    bss::script::note(door.world.history(), Some(&script), jiff::Timestamp::now());
+    if let (true, Some(xname)) = (script.once, &script.xname) {
+        let id = xname.to_string();
+        // Without a note the next boot gets the same once more; this one goes on.
+        let failed = match door.api.change(move |_, draft| boot_once::take(draft, &id)).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(error) = failed {
+            wire::add(&mut answer.detail, &format!("that its next boot began is not noted: {error}"));
+        }
     }
-    detail
+    answer
 }
 
 /// Another machine that sits at the asking address, by the neighbour table or an ACK [W9]. An address in a
@@ -261,7 +261,7 @@ fn contradiction(peer: &Peer, claimed: Mac) -> Option<String> {
 }
 
 /// Scheme and authority by which the client reached us; a `Host` that is none is not used.
-fn base(request: &Request<Incoming>, local: SocketAddr) -> String {
+pub(super) fn base(request: &Request<Incoming>, local: SocketAddr) -> String {
     let stated = match request.uri().authority() {
         Some(authority) => Some(authority.as_str()),
         None => request.headers().get(header::HOST).and_then(|host| host.to_str().ok()),

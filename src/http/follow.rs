@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::config::HttpListen;
 use crate::journal::{Journal, Level};
 use crate::link::{Interface, Links, Peers, links};
-use crate::world::Current;
+use crate::openchami::api::Api;
 
 use super::listener::{self, Hall, Limits, Listener, Sink};
 
@@ -46,7 +46,7 @@ pub async fn serve(
     listeners: Vec<Listener>,
     listen: Vec<HttpListen>,
     links: Links,
-    world: Current,
+    api: Api,
     peers: Peers,
     journal: Journal,
     mut stop: watch::Receiver<bool>,
@@ -55,7 +55,7 @@ pub async fn serve(
         let journal = journal.clone();
         Arc::new(move |event| journal.note(event))
     };
-    let hall = Hall::new(world, peers, sink, Limits::of_this_process());
+    let hall = Hall::new(api, peers, sink, Limits::of_this_process());
     let mut changes = links.subscribe();
     let mut accepting = JoinSet::new();
     // Dropping a sender ends its listener.

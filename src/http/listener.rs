@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 
 use crate::journal::{Event, HttpEvent, Level, Notice};
 use crate::link::Peers;
-use crate::world::Current;
+use crate::openchami::api::Api;
 
 use super::body::Body;
 use super::door::{self, Caller, Door};
@@ -167,13 +167,13 @@ pub(super) fn open(address: SocketAddr) -> io::Result<Listener> {
 /// The events of all connections go to `sink`.
 pub async fn serve_into(
     listeners: Vec<Listener>,
-    world: Current,
+    api: Api,
     peers: Peers,
     sink: Sink,
     limits: Limits,
     stop: watch::Receiver<bool>,
 ) -> Result<(), HttpError> {
-    let hall = Hall::new(world, peers, sink, limits);
+    let hall = Hall::new(api, peers, sink, limits);
     let mut accepting = JoinSet::new();
     for listener in listeners {
         accepting.spawn(hall.accept(listener, stop.clone())?);
@@ -189,8 +189,9 @@ pub(super) struct Hall {
 }
 
 impl Hall {
-    pub(super) fn new(world: Current, peers: Peers, sink: Sink, limits: Limits) -> Self {
-        Self { door: Arc::new(Door { world, peers, sink }), places: Places::new(limits) }
+    pub(super) fn new(api: Api, peers: Peers, sink: Sink, limits: Limits) -> Self {
+        let door = Arc::new(Door { world: api.current().clone(), api, peers, sink });
+        Self { door, places: Places::new(limits) }
     }
 
     /// Serves one listener until `stop` says true or its sender is gone.

@@ -18,6 +18,7 @@ pub mod follow;
 pub mod listener;
 pub mod query;
 pub mod range;
+pub mod services;
 pub mod wire;
 
 pub use follow::{addresses, serve};

@@ -6,6 +6,7 @@ pub mod dhcp;
 pub mod dhcp_v6;
 mod error;
 pub mod frame;
+pub mod identity;
 pub mod interface;
 pub mod links;
 mod netlink;

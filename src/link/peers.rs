@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::records::{Mac, Node, Snapshot};
 
+use super::identity::Evidence;
 use super::{Links, netlink};
 
 /// Addresses remembered from ACKs at most; the oldest half is forgotten beyond.
@@ -23,6 +24,18 @@ pub enum PeerSource {
     Record,
     /// Not at all.
     Unknown,
+}
+
+impl PeerSource {
+    /// The same for messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Neighbour => "neighbour table",
+            Self::Learned => "DHCP ACK",
+            Self::Record => "record",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// The asking side of a TFTP or HTTP request.
@@ -82,6 +95,18 @@ impl Peers {
     /// Remembers that a DHCPv6 REPLY gave `address` to `mac`.
     pub fn learn_v6(&self, address: Ipv6Addr, mac: Mac) {
         self.v6.learn(address, mac);
+    }
+
+    /// What the kernel and the wire say of an address, for [`node_at`](super::identity::node_at). May ask the
+    /// kernel.
+    pub fn evidence(&self, address: IpAddr) -> Evidence {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => {
+                let learned = self.learned.lock().ok().and_then(|learned| Some(learned.get(&v4)?.0));
+                Evidence { neighbour: self.neighbour(v4), learned }
+            }
+            IpAddr::V6(v6) => self.v6.evidence(&self.links, v6),
+        }
     }
 
     /// Maps an address to a MAC and a node.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use crate::policy::v6::mac_of;
 use crate::records::{Mac, Snapshot};
 
+use super::identity::Evidence;
 use super::peers::{Peer, PeerSource};
 use super::{Links, netlink};
 
@@ -28,6 +29,14 @@ impl PeersV6 {
             learned.clear();
         }
         learned.insert(address, mac);
+    }
+
+    /// What the kernel and the wire say of an address.
+    pub fn evidence(&self, links: &Links, address: Ipv6Addr) -> Evidence {
+        let mut indexes = links.indexes().into_iter();
+        let neighbour = indexes.find_map(|index| netlink::neighbour(index, address.into()));
+        let learned = self.learned.lock().ok().and_then(|learned| learned.get(&address).copied());
+        Evidence { neighbour, learned }
     }
 
     /// Maps an address to a MAC and a node.

@@ -7,8 +7,13 @@
 
 pub mod access;
 pub mod api;
+pub mod boot_service;
+pub mod bss;
+pub mod cloud_init;
 pub mod endpoint;
+pub mod history;
 pub mod inventory;
+pub mod metadata_service;
 pub mod openapi;
 pub mod own;
 pub mod smd;
@@ -21,4 +26,18 @@ pub mod xname;
 use api::Route;
 
 /// The routes of every service.
-pub static ROUTES: &[&[Route]] = &[smd::ROUTES, own::ROUTES];
+pub static ROUTES: &[&[Route]] = &[
+    bss::ROUTES,
+    boot_service::ROUTES,
+    boot_service::CONFIGURATIONS,
+    boot_service::NODES,
+    boot_service::BMCS,
+    cloud_init::ROUTES,
+    metadata_service::ROUTES,
+    metadata_service::CLUSTER_DEFAULTS,
+    metadata_service::GROUPS,
+    metadata_service::INSTANCE_INFOS,
+    metadata_service::WIREGUARD_PEERS,
+    smd::ROUTES,
+    own::ROUTES,
+];

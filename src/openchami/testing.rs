@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::Method;
@@ -18,11 +19,14 @@ use serde_json::Value;
 
 use crate::boot::template::Templates;
 use crate::config::Settings;
+use crate::config::source::Source;
 use crate::firmware::Loaders;
 use crate::records::{self, Snapshot};
 use crate::world::World;
 
 use super::api::{Ask, Asker, Handler, Reply, Request, Routed, route};
+use super::cloud_init::files::CloudFiles;
+use super::history::History;
 use super::inventory::{Draft, Live};
 
 /// What the services of a test answer from. It stands for the writer and the store as well: a reply that refuses
@@ -32,6 +36,7 @@ pub struct Harness {
     pub world: World,
     /// Time of the next request; each takes a second.
     pub now: jiff::Timestamp,
+    history: History,
     asker: Asker,
     files: Live,
     stored: BTreeMap<(&'static str, String), Vec<u8>>,
@@ -45,6 +50,7 @@ impl Harness {
         Self {
             world: World::new(settings, Snapshot::default(), Loaders::default(), Templates::default()),
             now: jiff::Timestamp::from_second(1_770_000_000).unwrap(),
+            history: History::default(),
             asker: Asker::unknown(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             files: Live::default(),
             stored: BTreeMap::new(),
@@ -63,6 +69,18 @@ impl Harness {
         let loaded = records::load::load(&nodes, &boot, None, None);
         let snapshot = loaded.snapshot.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
         self.files = Live::of_files(snapshot);
+        self.restart();
+        self
+    }
+
+    /// The same with files of `--cloud-init`, by name.
+    pub fn cloud_files(mut self, files: &[(&str, &str)]) -> Self {
+        let (mut cloud, mut findings) = (CloudFiles::default(), crate::config::Findings::default());
+        for (name, text) in files {
+            cloud.add(&Arc::new(Source::new(*name, (*text).to_owned())), &mut findings);
+        }
+        assert_eq!(findings.into_list(), []);
+        self.files.inventory.lay_cloud_files(&cloud);
         self.restart();
         self
     }
@@ -119,9 +137,20 @@ impl Harness {
             Routed::NotFound => return route::not_found(),
             Routed::WrongMethod { service, allow } => return route::wrong_method(service, &allow),
         };
-        let ask = Ask { request: &request, found: &found, world: &self.world };
+        let ask = Ask { request: &request, found: &found, world: &self.world, history: &self.history };
         match found.route.handler {
             Handler::Read(handler) => handler(&ask),
+            Handler::Keep(due, read) => {
+                if let Some(runtime) = due(&ask, &self.world.inventory) {
+                    let (mut live, mut changes) = (self.world.live(), Vec::new());
+                    let mut draft = Draft::new(&mut live, &mut changes);
+                    draft.put(runtime).unwrap();
+                    draft.finish();
+                    self.world = self.world.with(&live);
+                    self.keep(changes);
+                }
+                read(&Ask { request: &request, found: &found, world: &self.world, history: &self.history })
+            }
             Handler::Write(handler) => {
                 let (mut live, mut changes) = (self.world.live(), Vec::new());
                 let mut draft = Draft::new(&mut live, &mut changes);
@@ -129,15 +158,20 @@ impl Harness {
                 if !reply.refuses() {
                     draft.finish();
                     self.world = self.world.with(&live);
-                    for change in changes {
-                        let key = (change.table, change.key);
-                        match change.value {
-                            Some(value) => drop(self.stored.insert(key, value)),
-                            None => drop(self.stored.remove(&key)),
-                        }
-                    }
+                    self.keep(changes);
                 }
                 reply
+            }
+        }
+    }
+
+    /// Does what the store does with changes.
+    fn keep(&mut self, changes: Vec<crate::store::Change>) {
+        for change in changes {
+            let key = (change.table, change.key);
+            match change.value {
+                Some(value) => drop(self.stored.insert(key, value)),
+                None => drop(self.stored.remove(&key)),
             }
         }
     }

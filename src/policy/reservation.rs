@@ -8,10 +8,11 @@ use ipnet::Ipv4Net;
 
 use crate::client::Class;
 use crate::config::settings::LEASE;
-use crate::config::{HostnameSource, Knobs, Mode, OnDecline, UefiOffer};
+use crate::config::{Knobs, Mode, OnDecline, UefiOffer};
 use crate::dhcp::catalogue::print::escaped;
 use crate::dhcp::{MessageType, Reply, code};
 use crate::link::delivery::Port;
+use crate::openchami::cloud_init::names;
 use crate::records::Node;
 use crate::world::World;
 
@@ -209,7 +210,8 @@ pub(super) fn network_options(
             listed.push((code::DOMAIN_NAME, domain.as_bytes().to_vec()));
         }
     }
-    if let Some(name) = node.and_then(|node| hostname(node, world.settings.hostname)) {
+    let source = world.settings.hostname;
+    if let Some(name) = node.and_then(|node| names::hostname(&world.inventory, node, source)) {
         listed.push((code::HOST_NAME, name.into_bytes()));
     }
     for (code, value) in listed {
@@ -267,15 +269,4 @@ pub(super) fn boot(
     }
     fields::ipxe_priority(reply, request, knobs, trail);
     Ok(())
-}
-
-/// The node's host name by the setting, `nid0001` where the record does not say (decision of the field:
-/// one order everywhere).
-fn hostname(node: &Node, source: HostnameSource) -> Option<String> {
-    let by_nid = || node.nid.map(|nid| format!("nid{nid:04}"));
-    match source {
-        HostnameSource::Name => node.name.clone().or_else(by_nid),
-        HostnameSource::Nid => by_nid(),
-        HostnameSource::Xname => node.xname.as_ref().map(ToString::to_string).or_else(by_nid),
-    }
 }

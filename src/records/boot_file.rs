@@ -22,7 +22,7 @@ pub const BSS_KEYS: [&str; 7] = ["kernel", "initrd", "params", "macs", "hosts", 
 pub const OUR_KEYS: [&str; 8] =
     ["name", "groups", "roles", "profile", "arch", "loader", "script", "priority"];
 /// SMD's roles; in `hosts` they select by role, as BSS does it.
-const ROLES: [&str; 6] = ["Compute", "Service", "System", "Application", "Storage", "Management"];
+pub const ROLES: [&str; 6] = ["Compute", "Service", "System", "Application", "Storage", "Management"];
 /// What iPXE fetches (its `--list` of URI openers in Debian's builds); others reach the node unfetched.
 const IPXE_SCHEMES: [&str; 7] = ["http", "https", "ftp", "tftp", "nfs", "slam", "x-tftm"];
 /// Longest kernel command line that x86 takes, bytes (COMMAND_LINE_SIZE; arm64 has the same).

@@ -89,6 +89,25 @@ pub struct BootEntry {
     pub origin: Origin,
 }
 
+impl BootEntry {
+    /// The node's own disk, for nobody.
+    pub fn local(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            selectors: Selectors::default(),
+            arch: Vec::new(),
+            kernel: BootFile::Local,
+            initrd: None,
+            params: String::new(),
+            loader: None,
+            script: None,
+            priority: 0,
+            cloud_init: serde_json::Value::Null,
+            origin: Origin::default(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,7 +23,7 @@ pub use bmc::{Bmc, BmcXname};
 pub use entry::{BootEntry, BootFile, Selectors};
 pub use id::{Mac, Uuid, Xname};
 pub use key::{BmcKey, EntryKey, Key, NodeKey};
-pub use node::{Nic, Node, Origin};
+pub use node::{Instead, NextBoot, Nic, Node, Origin};
 pub use selector_index::Best;
 pub use snapshot::Snapshot;
 pub use switch_port::SwitchPort;

@@ -48,6 +48,26 @@ pub enum NodeArch {
     Code(Arch),
 }
 
+/// What a node boots whatever selects it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Instead {
+    /// What the entries for this profile say.
+    Profile(String),
+    /// Its own disk.
+    Local,
+}
+
+/// What the operator said of a node's next boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextBoot {
+    /// What it boots.
+    pub what: Instead,
+    /// The boot has begun: only its further tries get the same.
+    pub taken: bool,
+    /// It holds for every boot, until the operator says otherwise.
+    pub stays: bool,
+}
+
 /// One machine, as nodes.yaml states it.
 #[derive(Clone, Debug, Default)]
 pub struct Node {
@@ -92,6 +112,8 @@ pub struct Node {
     pub knobs: Knobs,
     /// Groups it is a member of.
     pub groups: Vec<String>,
+    /// What it boots in place of what selects it, if the operator said so.
+    pub next_boot: Option<NextBoot>,
     /// Free mapping for templates.
     pub extra: serde_json::Value,
     /// Where it was stated.

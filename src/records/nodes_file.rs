@@ -306,6 +306,7 @@ impl Reader {
             subrole: owned(table.text("subrole")),
             netboot: table.truth("netboot").unwrap_or(true),
             disabled: false,
+            next_boot: None,
             profile: owned(profile),
             options: values::options(table),
             mode: values::mode(table),

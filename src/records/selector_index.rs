@@ -156,6 +156,11 @@ impl SelectorIndex {
         self.entries.is_empty()
     }
 
+    /// Whether an entry is for this profile.
+    pub fn has_profile(&self, profile: &str) -> bool {
+        self.profiles.first(profile).is_some()
+    }
+
     /// The best entry of those that name this card.
     pub fn by_mac(&self, mac: Mac) -> Option<&Arc<BootEntry>> {
         self.get(&self.macs.first(&mac)?.key)
@@ -168,6 +173,8 @@ impl SelectorIndex {
         [Mac, Nid, Host, Group, Profile, Role, Default].into_iter().find_map(|by| {
             let mut top = Top::new(cpu);
             match by {
+                // Selects nothing: [`crate::boot::resolve()`] looks at it before all selectors.
+                Once => {}
                 Mac => node.nics.iter().for_each(|nic| top.look(self.macs.all(&nic.mac))),
                 Nid => node.nid.iter().for_each(|nid| top.look(self.nids.all(nid))),
                 Host => {

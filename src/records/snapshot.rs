@@ -183,6 +183,11 @@ impl Snapshot {
         self.selectors.by_mac(mac)
     }
 
+    /// Whether a boot entry is for this profile.
+    pub fn has_profile(&self, profile: &str) -> bool {
+        self.selectors.has_profile(profile)
+    }
+
     /// Adds a BMC, in place of the one with that key.
     pub fn put_bmc(&mut self, key: BmcKey, bmc: Bmc) {
         self.remove_bmc(&key);
@@ -242,6 +247,16 @@ impl Snapshot {
     /// nobody's identity.
     pub fn owners_of_ip(&self, address: IpAddr) -> usize {
         self.by_address.count(&address) + self.bmc_by_address.count(&address)
+    }
+
+    /// The nodes that have this address on record, reserved or not.
+    pub fn nodes_at(&self, address: IpAddr) -> impl Iterator<Item = &Arc<Node>> {
+        self.by_address.all(&address).map(Keyed::record)
+    }
+
+    /// The BMCs that have this address on record.
+    pub fn bmcs_at(&self, address: IpAddr) -> impl Iterator<Item = &Arc<Bmc>> {
+        self.bmc_by_address.all(&address).map(Keyed::record)
     }
 
     /// The node with this UUID, in either byte order (spec 2.4).

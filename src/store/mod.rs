@@ -160,7 +160,10 @@ impl Store {
             self.unsettled = None;
         } else if let Some(broken) = self.database.take() {
             // Closing tries to write, which fails again or panics on a lock that a panic left: no matter.
-            let _ = guarded(|| Ok(drop(broken)));
+            let _ = guarded(|| {
+                drop(broken);
+                Ok(())
+            });
         }
         outcome.map_err(|problem| CommitError::of(&self.name, problem))
     }

@@ -8,6 +8,7 @@ use bootlace::config::class::{CLASS_KEYS, MATCH_KEYS};
 use bootlace::config::file;
 use bootlace::config::menu::{ITEM_KEYS, MENU_KEYS};
 use bootlace::config::values::KNOB_KEYS;
+use bootlace::openchami::cloud_init::files as cloud_files;
 use bootlace::records::{boot_file, nodes_file};
 
 use super::{Folder, NODES, check_in};
@@ -158,4 +159,37 @@ fn the_reference_names_every_key_and_every_problem() {
         let row = format!("| `{}` | {} |", code.name(), code.text());
         assert!(REFERENCE.contains(&row), "docs/settings.md needs the row {row}");
     }
+}
+
+#[test]
+fn the_cloud_init_examples_are_right_and_show_every_key() {
+    let expected = (Some(0), "cloud-init: no problem found\n".to_owned());
+    assert_eq!(examples(&["--strict", "--cloud-init", "cloud-init"]), expected);
+    let documentation = include_str!("../../docs/openchami.md");
+    for (text, keys) in [
+        (include_str!("../../config/cloud-init/defaults.yaml"), &cloud_files::DEFAULTS_KEYS[..]),
+        (include_str!("../../config/cloud-init/groups.yaml"), &cloud_files::GROUP_KEYS),
+        (include_str!("../../config/cloud-init/groups.yaml"), &cloud_files::FILE_KEYS),
+        (include_str!("../../config/cloud-init/nodes.yaml"), &cloud_files::NODE_KEYS),
+    ] {
+        for key in keys {
+            assert!(text.contains(&format!("{key}:")), "an example needs the key {key}");
+            assert!(documentation.contains(&format!("`{key}`")), "docs/openchami.md says nothing of {key}");
+        }
+    }
+}
+
+#[test]
+fn cloud_init_files_that_settings_name_are_checked_with_their_lines() {
+    let folder = Folder::with(&[
+        ("bootlace.yaml", "cloud_init: .\n"),
+        ("groups.yaml", "- name: a\n  file:\n    encoding: rot13\n"),
+    ]);
+    let (code, result) = folder.check_json(&["bootlace.yaml"]);
+    let problem = &result["diagnostics"][0];
+    assert_eq!(
+        (code, &problem["code"], &problem["line"]),
+        (1, &"wrong-value".into(), &3.into()),
+        "{result:#}"
+    );
 }

@@ -13,6 +13,7 @@ use bootlace::firmware::{Loader, Loaders};
 use bootlace::http::{self, Limits};
 use bootlace::journal::{Event, HttpEvent, Notice};
 use bootlace::link::Peers;
+use bootlace::openchami::api::Api;
 use bootlace::records::{BootEntry, BootFile, Nic, Node, Origin, Selectors, Snapshot};
 use bootlace::world::{Current, World};
 use tokio::sync::watch;
@@ -58,7 +59,14 @@ impl Server {
                 let sink: http::Sink = Arc::new(move |event| events.lock().unwrap().push(event));
                 runtime
                     .unwrap()
-                    .block_on(http::serve_into(listeners, world, peers, sink, limits, stopped))
+                    .block_on(http::serve_into(
+                        listeners,
+                        Api::read_only(world).unwrap(),
+                        peers,
+                        sink,
+                        limits,
+                        stopped,
+                    ))
                     .unwrap();
             })
         };

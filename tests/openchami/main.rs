@@ -9,5 +9,9 @@
 )]
 
 mod access;
+mod cloud_init;
+mod cloud_init_client;
 mod durable;
+mod metadata_service;
+mod replay_cloud_init;
 mod support;

@@ -38,25 +38,23 @@ fn write_for_ever(folder: &Path) -> ! {
     }
     let writer = Arc::new(Writer::start(Some(store), state, |_| ()).unwrap());
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let tasks: Vec<_> = (0..TASKS)
-        .map(|task| {
-            let writer = Arc::clone(&writer);
-            runtime.spawn(async move {
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..TASKS {
+        let writer = Arc::clone(&writer);
+        tasks.spawn_on(
+            async move {
                 loop {
                     let reached = writer.submit(move |state, changes| count(state, changes, task)).await;
                     let line = format!("\nacknowledged {task} {}\n", reached.unwrap().unwrap());
                     // Straight to the pipe: what was read there had been acknowledged.
                     std::io::stdout().write_all(line.as_bytes()).unwrap();
                 }
-            })
-        })
-        .collect();
-    runtime.block_on(async {
-        for task in tasks {
-            task.await.unwrap();
-        }
-    });
-    unreachable!("the tasks do not end")
+            },
+            runtime.handle(),
+        );
+    }
+    runtime.block_on(tasks.join_next());
+    panic!("a task ended by itself")
 }
 
 fn count(state: &mut OrdMap<String, u64>, changes: &mut Vec<Change>, task: usize) -> Result<u64, ()> {

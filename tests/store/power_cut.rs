@@ -143,7 +143,7 @@ fn survives(run: &Run, moment: usize, disk: Vec<u8>, how: &str) {
         found == run.states[acknowledged] || found == run.states[begun],
         "cut before step {moment}, {how}: neither the {acknowledged} acknowledged commits nor the {begun} begun"
     );
-    if moment % 5 == 0 {
+    if moment.is_multiple_of(5) {
         let more = [put("more", "k", "v")];
         store.commit(&more).unwrap();
         drop(store);
@@ -202,7 +202,7 @@ fn a_power_cut_around_every_sync_loses_nothing_acknowledged() {
         let backwards = |n: usize| u64::MAX - n as u64;
         survives(&run, at, disk_at(&run, at, &|_| Fate::Lost, &in_order), "nothing of it written");
         survives(&run, at, disk_at(&run, at, &|_| Fate::Kept, &in_order), "all of it written");
-        let every_other = |n: usize| if n % 2 == 0 { Fate::Kept } else { Fate::Lost };
+        let every_other = |n: usize| if n.is_multiple_of(2) { Fate::Kept } else { Fate::Lost };
         survives(&run, at, disk_at(&run, at, &every_other, &backwards), "every other, backwards");
         survives(&run, at + 1, disk_at(&run, at + 1, &|_| Fate::Lost, &in_order), "just after the sync");
     }

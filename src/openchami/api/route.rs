@@ -8,7 +8,7 @@ use hyper::{Method, StatusCode};
 
 use super::Ask;
 use super::message::Reply;
-use crate::openchami::inventory::Draft;
+use crate::openchami::inventory::{Draft, Inventory, Runtime};
 
 /// The services whose interfaces are served.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -91,6 +91,9 @@ pub enum Handler {
     Read(fn(&Ask<'_>) -> Reply),
     /// Writes; a reply that refuses undoes everything that the handler wrote.
     Write(fn(&Ask<'_>, &mut Draft<'_>) -> Reply),
+    /// Reads, after what is told for the first time was stored. Where nothing can be stored the reply is the
+    /// same: a machine that boots does not wait for our disk.
+    Keep(fn(&Ask<'_>, &Inventory) -> Option<Runtime>, fn(&Ask<'_>) -> Reply),
 }
 
 /// Size of a body that holds one record, bytes.
@@ -124,6 +127,12 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
 /// Names below a service's prefix that are also found without the slash: clients only concatenate the URL that
 /// they were given, and the one in the tutorial has no slash at its end.
 const GLUED: [&str; 4] = ["/meta-data", "/user-data", "/vendor-data", "/network-config"];
+
+/// Paths that are also found without any prefix: what a node is told to call is short.
+const AT_ROOT: [&str; 1] = [PHONE_HOME];
+
+/// Where a node says that it is done.
+pub const PHONE_HOME: &str = "/phone-home/{id}";
 
 /// What a path leads to.
 #[derive(Clone)]
@@ -180,8 +189,10 @@ fn router() -> &'static matchit::Router<Place> {
             for prefix in route.service.prefixes() {
                 let glued = GLUED.contains(&route.path)
                     && matches!(route.service, Service::CloudInit | Service::Metadata);
+                let root = AT_ROOT.contains(&route.path) && route.service == Service::CloudInit;
+                let bare = (root && *prefix == route.service.prefixes()[0]).then(|| route.path.to_owned());
                 let plain = glued.then(|| format!("{prefix}{}", &route.path[1..]));
-                for path in std::iter::once(format!("{prefix}{}", route.path)).chain(plain) {
+                for path in std::iter::once(format!("{prefix}{}", route.path)).chain(plain).chain(bare) {
                     match places.iter_mut().find(|(known, _)| *known == path) {
                         Some((_, place)) => place.routes.push(route),
                         None => places.push((path, Place { prefix, routes: vec![route] })),

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crate::records::{
-    Bmc, BmcKey, BmcXname, BootEntry, BootFile, EntryKey, Mac, Nic, Node, NodeKey, Origin, Selectors,
-    Snapshot, Xname,
+    Bmc, BmcKey, BmcXname, BootEntry, BootFile, EntryKey, Instead, Mac, NextBoot, Nic, Node, NodeKey, Origin,
+    Selectors, Snapshot, Xname,
 };
 
 use super::draft::{Live, Touch};
 use super::files::{self, FileNodes};
-use super::{BootUnit, Inventory, Record};
+use super::{BootUnit, Inventory, Record, Runtime};
 
 impl Live {
     /// The records of the files alone: what holds before a store was read.
@@ -47,6 +47,7 @@ impl Live {
         touched.extend(inventory.ethernet_interfaces.stored().flat_map(|record| record.touches()));
         touched.extend(inventory.members.stored().flat_map(|record| record.touches()));
         touched.extend(inventory.boot_units.stored().flat_map(|record| record.touches()));
+        touched.extend(inventory.runtime.stored().flat_map(|record| record.touches()));
         for touch in touched {
             self.derive(&touch);
         }
@@ -105,6 +106,10 @@ fn node(inventory: &Inventory, id: &str, xname: Xname, stated: Option<&Node>) ->
     node.role = Some(component.role.clone());
     node.subrole = (!component.sub_role.is_empty()).then(|| component.sub_role.clone());
     node.disabled = !component.enabled;
+    node.next_boot = inventory.runtime.get(id).and_then(|runtime| next_boot(&runtime));
+    if let Some(NextBoot { what: Instead::Profile(profile), taken: false, .. }) = &node.next_boot {
+        node.profile = Some(profile.clone());
+    }
     for group in inventory.groups_of(id) {
         if !node.groups.contains(&group) {
             node.groups.push(group);
@@ -120,6 +125,19 @@ fn node(inventory: &Inventory, id: &str, xname: Xname, stated: Option<&Node>) ->
         }
     }
     Some(node)
+}
+
+/// What the operator said of a node's next boot, or of all that follow it.
+fn next_boot(runtime: &Runtime) -> Option<NextBoot> {
+    let instead = |text: &str| match text {
+        "" => None,
+        "local" => Some(Instead::Local),
+        profile => Some(Instead::Profile(profile.to_owned())),
+    };
+    match instead(&runtime.next_boot) {
+        Some(what) => Some(NextBoot { what, taken: runtime.taken, stays: false }),
+        None => instead(&runtime.then).map(|what| NextBoot { what, taken: false, stays: true }),
+    }
 }
 
 fn bmc(inventory: &Inventory, id: &str, xname: &BmcXname) -> Option<Bmc> {

@@ -11,11 +11,9 @@ use crate::openchami::xname::Location;
 use crate::records::{Bmc, BootEntry, BootFile, Node, Origin, Snapshot};
 
 use super::{
-    BootUnit, Component, EthernetInterface, Filed, Group, Inventory, IpEntry, Member, Meta, RedfishEndpoint,
+    BootUnit, Component, Envelope, EthernetInterface, Filed, Group, Inventory, IpEntry, Member, Meta,
+    RedfishEndpoint,
 };
-
-/// Times of records that stand in files: they have none.
-const NEVER: &str = "0001-01-01T00:00:00Z";
 
 /// Nodes of the files by xname, with their place in file order.
 #[derive(Debug, Default)]
@@ -77,6 +75,9 @@ fn lay_node(inventory: &mut Inventory, node: &Node, id: &Location) {
     inventory.lay_filed(filed(component, &owned, &node.origin));
 
     let name = node.name.clone().unwrap_or_else(|| id.to_string());
+    let metadata = Meta { name: name.clone(), ..Meta::never() };
+    let envelope = Envelope { id: id.to_string(), metadata, ..Envelope::default() };
+    inventory.lay_filed(filed(envelope, &[("id", "xname")], &node.origin));
     let mut cards = Vec::new();
     for (at, nic) in node.nics.iter().enumerate() {
         let description = format!("Interface {at} for {name}");
@@ -96,7 +97,7 @@ fn lay_node(inventory: &mut Inventory, node: &Node, id: &Location) {
             id: EthernetInterface::id_of(nic.mac),
             description,
             mac: nic.mac.to_string(),
-            last_update: NEVER.to_owned(),
+            last_update: Meta::NEVER.to_owned(),
             component_id: id.to_string(),
             addresses: addresses.into_iter().collect(),
             from_endpoint: true,
@@ -192,7 +193,7 @@ fn lay_bmc(inventory: &mut Inventory, bmc: &Bmc, id: &Location) {
             id: EthernetInterface::id_of(mac),
             description,
             mac: mac.to_string(),
-            last_update: NEVER.to_owned(),
+            last_update: Meta::NEVER.to_owned(),
             component_id: id.to_string(),
             addresses: bmc
                 .ip
@@ -240,9 +241,7 @@ fn unit(entry: &BootEntry) -> BootUnit {
         metadata: Meta {
             name: entry.name.clone(),
             uid: format!("bootconfiguration-{}", &hash.simple().to_string()[..8]),
-            created_at: NEVER.to_owned(),
-            updated_at: NEVER.to_owned(),
-            ..Meta::default()
+            ..Meta::never()
         },
         hosts: texts.chain(patterns).chain(default).collect(),
         macs: s.macs.iter().map(ToString::to_string).collect(),

@@ -3,13 +3,14 @@
 //!
 //! Writers work on a [`Draft`], which notes what has to be stored and which nodes the change concerns.
 
+mod cloud;
 mod derive;
 mod draft;
 mod files;
 mod record;
 mod tables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use imbl::OrdSet;
@@ -48,12 +49,24 @@ pub enum Index {
     UnitNid,
     /// Boot units by name.
     UnitName,
+    /// Boot units by what they boot.
+    UnitContent,
+    /// Nodes and BMCs by the uid that the newer services show.
+    ComponentUid,
     /// cloud-init groups by uid.
     CloudGroupUid,
     /// Instance info by name or instance id.
     InstanceOf,
     /// Envelopes by uid.
     EnvelopeUid,
+    /// Cluster defaults by the time of their last change.
+    DefaultsUpdated,
+    /// Cluster defaults by name.
+    DefaultsName,
+    /// WireGuard peers by name.
+    PeerName,
+    /// Envelopes by name.
+    EnvelopeName,
 }
 
 /// All tables and their indices.
@@ -238,6 +251,14 @@ impl Inventory {
         self.keys(index, term).filter_map(|key| HasTable::<R>::table(self).get(key))
     }
 
+    /// Key of the record that `index` files under its last term.
+    pub fn last(&self, index: Index) -> Option<&str> {
+        let from = (index, String::new(), String::new());
+        // No term of ours is as great as the greatest character.
+        let to = (index, char::MAX.to_string(), String::new());
+        self.index.range(from..to).next_back().map(|(_, _, key)| key.as_str())
+    }
+
     /// Labels of the groups that a component is in, in order.
     pub fn groups_of(&self, id: &str) -> Vec<String> {
         self.find::<Member>(Index::GroupsOf, id).map(|member| member.group.clone()).collect()
@@ -270,14 +291,16 @@ impl Inventory {
         let old = terms(self);
         change(HasTable::<R>::table_mut(self));
         let new = terms(self);
-        for (index, term) in old.iter().filter(|term| !new.contains(term)) {
+        // One record may be found by very many terms: a unit that lists every MAC of the system.
+        let (old, new): (BTreeSet<_>, BTreeSet<_>) = (old.into_iter().collect(), new.into_iter().collect());
+        for (index, term) in old.difference(&new) {
             self.index.remove(&(*index, term.clone(), key.to_owned()));
         }
-        for (index, term) in new.into_iter().filter(|term| !old.contains(term)) {
+        for (index, term) in new.difference(&old) {
             if let (Index::Nid, Ok(nid)) = (index, term.parse()) {
                 self.highest_nid = self.highest_nid.max(nid);
             }
-            self.index.insert((index, term, key.to_owned()));
+            self.index.insert((*index, term.clone(), key.to_owned()));
         }
     }
 

@@ -53,6 +53,26 @@ pub struct Filed<R> {
     pub origin: Origin,
 }
 
+impl<R: Record> Filed<R> {
+    /// Another record with what the file states in place of what it says itself.
+    pub fn over(&self, record: &R) -> Arc<R> {
+        merged(self, record)
+    }
+
+    /// Checks that `record` says nothing else than the file does.
+    pub fn check(&self, record: &R) -> Result<(), Owned> {
+        let (Ok(wanted), Ok(stated)) = (serde_json::to_value(record), serde_json::to_value(&*self.record))
+        else {
+            return Ok(());
+        };
+        let differs = |field: &&str| !R::agrees(field, wanted.get(field), stated.get(field));
+        match self.owned.iter().find(|(field, _)| differs(field)) {
+            Some((_, yaml)) => Err(owned::<R>(&record.key(), &self.origin, yaml)),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A write that would change or remove what a file states.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{what} {key}: {file} line {line} states its `{field}`: change it there")]
@@ -168,6 +188,11 @@ impl<R: Record> Table<R> {
         self.files.keys().map(String::as_str)
     }
 
+    /// Whether the API wrote such a record, whatever a file says of it.
+    pub fn is_stored(&self, key: &str) -> bool {
+        self.stored.contains_key(key)
+    }
+
     /// The records of the API, as they are in the store: for export, and to be laid under new files.
     pub fn stored(&self) -> impl Iterator<Item = &Arc<R>> {
         self.stored.values()
@@ -180,17 +205,7 @@ impl<R: Record> Table<R> {
 
     /// Checks that storing `record` changes nothing that a file states.
     pub(super) fn check_put(&self, record: &R) -> Result<(), Owned> {
-        let key = record.key();
-        let Some(file) = self.filed(&key) else { return Ok(()) };
-        let (Ok(wanted), Ok(stated)) = (serde_json::to_value(record), serde_json::to_value(&*file.record))
-        else {
-            return Ok(());
-        };
-        let differs = |field: &&str| !R::agrees(field, wanted.get(field), stated.get(field));
-        match file.owned.iter().find(|(field, _)| differs(field)) {
-            Some((_, yaml)) => Err(owned::<R>(&key, &file.origin, yaml)),
-            None => Ok(()),
-        }
+        self.filed(&record.key()).map_or(Ok(()), |file| file.check(record))
     }
 
     /// Checks that no file states this record at all.

@@ -89,6 +89,18 @@ impl Component {
             locked: false,
         }
     }
+
+    /// Uid that the newer services show for a node or a BMC: it follows from the location, so that a node that was
+    /// never registered with them has one, too. Two may share it, since it is short.
+    pub fn uid(&self) -> Option<String> {
+        let kind = match self.id.is_node() {
+            true => "node",
+            false if self.id.is_endpoint() => "bmc",
+            false => return None,
+        };
+        let hash = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, self.id.as_str().as_bytes());
+        Some(format!("{kind}-{}", &hash.simple().to_string()[..8]))
+    }
 }
 
 impl Record for Component {
@@ -100,7 +112,8 @@ impl Record for Component {
     }
 
     fn terms(&self) -> Vec<(Index, String)> {
-        self.nid.iter().map(|nid| (Index::Nid, nid.to_string())).collect()
+        let nid = self.nid.iter().map(|nid| (Index::Nid, nid.to_string()));
+        nid.chain(self.uid().map(|uid| (Index::ComponentUid, uid))).collect()
     }
 
     fn touches(&self) -> Vec<Touch> {
@@ -436,13 +449,23 @@ pub struct Meta {
     pub updated_at: String,
 }
 
+impl Meta {
+    /// The time of what has none: of records that stand in files.
+    pub const NEVER: &str = "0001-01-01T00:00:00Z";
+
+    /// No name, and the times of a record that stands in a file.
+    pub fn never() -> Self {
+        Self { created_at: Self::NEVER.to_owned(), updated_at: Self::NEVER.to_owned(), ..Self::default() }
+    }
+}
+
 /// One unit of boot parameters: what a BootConfiguration, a BSS parameter set and an entry of boot.yaml are.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BootUnit {
     /// Name, uid, times.
     pub metadata: Meta,
-    /// Node xnames, `Default`/`default`, or an xname with one star in place of its last number.
+    /// Node xnames in lower case, `Default`, beginnings of xnames with a star in place of a number, names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
     /// MACs, lower case with colons.
@@ -477,6 +500,21 @@ pub struct BootUnit {
     pub cloud_init: Value,
 }
 
+impl BootUnit {
+    /// Whether it selects anything at all.
+    pub fn selects(&self) -> bool {
+        let lists = [&self.hosts, &self.macs, &self.groups, &self.roles];
+        lists.iter().any(|list| !list.is_empty()) || !self.nids.is_empty() || !self.profile.is_empty()
+    }
+
+    /// What it boots, as 16 hexadecimal digits: the same for units that boot the same.
+    pub fn content_key(&self) -> String {
+        let content = serde_json::json!([self.kernel, self.initrd, self.params, self.cloud_init]);
+        let hash = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, content.to_string().as_bytes());
+        hash.simple().to_string()[..16].to_owned()
+    }
+}
+
 impl Record for BootUnit {
     const TABLE: &'static str = "boot_units";
     const WHAT: &'static str = "boot configuration";
@@ -487,10 +525,11 @@ impl Record for BootUnit {
 
     fn terms(&self) -> Vec<(Index, String)> {
         let macs = self.macs.iter().map(|mac| (Index::UnitMac, mac.clone()));
-        let hosts = self.hosts.iter().chain(&self.roles).map(|host| (Index::UnitHost, host.clone()));
+        let hosts = self.hosts.iter().chain(&self.roles);
+        let hosts = hosts.map(|host| (Index::UnitHost, host.clone()));
         let nids = self.nids.iter().map(|nid| (Index::UnitNid, nid.to_string()));
-        let name = std::iter::once((Index::UnitName, self.metadata.name.clone()));
-        macs.chain(hosts).chain(nids).chain(name).collect()
+        let once = [(Index::UnitName, self.metadata.name.clone()), (Index::UnitContent, self.content_key())];
+        macs.chain(hosts).chain(nids).chain(once).collect()
     }
 
     fn touches(&self) -> Vec<Touch> {
@@ -589,6 +628,13 @@ impl Record for ClusterDefaults {
     fn key(&self) -> Cow<'_, str> {
         self.metadata.uid.as_str().into()
     }
+
+    fn terms(&self) -> Vec<(Index, String)> {
+        vec![
+            (Index::DefaultsUpdated, self.metadata.updated_at.clone()),
+            (Index::DefaultsName, self.metadata.name.clone()),
+        ]
+    }
 }
 
 /// What cloud-init tells one node beside what its records say.
@@ -674,6 +720,10 @@ impl Record for WireGuardPeer {
     fn key(&self) -> Cow<'_, str> {
         self.metadata.uid.as_str().into()
     }
+
+    fn terms(&self) -> Vec<(Index, String)> {
+        vec![(Index::PeerName, self.metadata.name.clone())]
+    }
 }
 
 /// What the newer services keep of a node or BMC beside SMD's facts: labels, annotations, name, times.
@@ -682,7 +732,7 @@ impl Record for WireGuardPeer {
 pub struct Envelope {
     /// Location of the node or BMC.
     pub id: String,
-    /// Name, uid, times, labels.
+    /// Name, times, labels; the uid follows from the location.
     pub metadata: Meta,
     /// Fields that SMD has no place for.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
@@ -698,7 +748,7 @@ impl Record for Envelope {
     }
 
     fn terms(&self) -> Vec<(Index, String)> {
-        vec![(Index::EnvelopeUid, self.metadata.uid.clone())]
+        vec![(Index::EnvelopeName, self.metadata.name.clone())]
     }
 }
 
@@ -714,7 +764,11 @@ pub struct Runtime {
     /// What the next boot takes in place of the resolved unit: a profile, or `local`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub next_boot: String,
-    /// After the next boot was taken: what every later one takes, until the operator says otherwise.
+    /// The node fetched the script of its next boot; only tries of that same boot still get it.
+    #[serde(default, skip_serializing_if = "no")]
+    pub taken: bool,
+    /// After the node said that its next boot is done: what every later one takes, until the operator says
+    /// otherwise.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub then: String,
     /// When the node called home last, RFC 3339.
@@ -728,5 +782,9 @@ impl Record for Runtime {
 
     fn key(&self) -> Cow<'_, str> {
         self.id.as_str().into()
+    }
+
+    fn touches(&self) -> Vec<Touch> {
+        vec![Touch::Node(self.id.clone())]
     }
 }
