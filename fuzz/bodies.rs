@@ -60,6 +60,7 @@ pub fn dhcp4(bytes: &[u8]) {
         sname: String::new(),
         file: String::new(),
         options: Vec::new(),
+        has_options: true,
         may_overload: false,
     };
     // Overload would have the empty file and sname read as options.

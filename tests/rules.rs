@@ -185,17 +185,17 @@ fn every_rule_of_the_wire_has_a_test_that_names_it_or_a_reason_why_none_can() {
     assert!(missing.is_empty(), "no test names these rules, and docs/rules.md does not say why: {missing:?}");
 }
 
-/// The quirks of docs/quirks.md: every number once, every test that a row names is there.
-#[test]
-fn every_quirk_has_a_row_and_the_tests_that_it_names_exist() {
-    let page = std::fs::read_to_string(root().join("docs/quirks.md")).unwrap();
-    let rows: Vec<Vec<&str>> = page
+/// Checks a table whose rows are a number from 1 to `last` and three cells, the last of which names tests: every number
+/// is there once, every test exists, every row has a test or says why none can stand there.
+fn every_row_has_its_tests(page: &str, last: usize) {
+    let text = std::fs::read_to_string(root().join(page)).unwrap();
+    let rows: Vec<Vec<&str>> = text
         .lines()
         .filter(|line| line.starts_with("| ") && line.as_bytes()[2].is_ascii_digit())
         .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
         .collect();
     let numbers: Vec<usize> = rows.iter().map(|row| row[0].parse().unwrap()).collect();
-    assert_eq!(numbers, (1..=56).collect::<Vec<_>>());
+    assert_eq!(numbers, (1..=last).collect::<Vec<_>>(), "{page}");
 
     let mut paths = Vec::new();
     for folder in ["src", "tests"] {
@@ -205,11 +205,28 @@ fn every_quirk_has_a_row_and_the_tests_that_it_names_exist() {
     let mut missing = Vec::new();
     for row in rows {
         assert_eq!(row.len(), 4, "{row:?}");
+        assert!(row.iter().all(|cell| !cell.is_empty()), "{row:?}");
         // A test's name has several words and no dot, unlike the name of a setting or a file.
         let named = row[3].split('`').skip(1).step_by(2).filter(|word| !word.contains(['.', '/']));
         for test in named.filter(|test| !code.contains(&format!("fn {test}("))) {
             missing.push(format!("{}: {test}", row[0]));
         }
     }
-    assert!(missing.is_empty(), "docs/quirks.md names tests that are not there:\n{}", missing.join("\n"));
+    assert!(missing.is_empty(), "{page} names tests that are not there:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn every_quirk_has_a_row_and_the_tests_that_it_names_exist() {
+    every_row_has_its_tests("docs/quirks.md", 56);
+}
+
+#[test]
+fn every_feature_has_a_row_and_the_tests_that_it_names_exist() {
+    every_row_has_its_tests("docs/features.md", 57);
+    let page = std::fs::read_to_string(root().join("docs/features.md")).unwrap();
+    for row in page.lines().filter(|line| line.starts_with("| ") && line.as_bytes()[2].is_ascii_digit()) {
+        let says = row.split('|').nth(3).unwrap().trim();
+        assert!(says.starts_with("yes") || says.starts_with("no"), "{row}");
+        assert!(row.rsplit('|').nth(1).unwrap().contains('`'), "a test shows it: {row}");
+    }
 }

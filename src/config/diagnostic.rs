@@ -98,6 +98,7 @@ codes! {
     Tie, "tie", "two boot entries match a node equally well";
     MissingAsset, "missing-asset", "a kernel or initrd that is not in the asset folder";
     AssetHidden, "asset-hidden", "an asset under a path that bootlace itself serves";
+    LargeInitrd, "large-initrd", "an initrd of more than 1 GiB that BIOS machines may get, or of more than 4 GiB";
     BadTemplate, "bad-template", "a script template that cannot be used";
     BadLoader, "bad-loader", "a file in the firmware folder that cannot be used";
     UnreachableUrl, "unreachable-url", "a URL of a scheme that iPXE does not fetch";

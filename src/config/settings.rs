@@ -13,6 +13,7 @@ use super::menu::Menu;
 use super::mode::Mode;
 use crate::dhcp::catalogue::TypedOption;
 use crate::journal::log::LogFormat;
+use crate::tftp::Rollover;
 
 use super::v6::{SettingsV6, SwitchesV6};
 
@@ -128,6 +129,10 @@ pub struct Knobs {
     pub blksize_max: Option<u16>,
     /// Largest TFTP window, blocks [T9].
     pub windowsize_max: Option<u16>,
+    /// TFTP answers from port 69 and from no other: NAT, containers and strict firewalls [T1].
+    pub single_port: Option<bool>,
+    /// TFTP's block number after 65535 [T7].
+    pub rollover: Option<Rollover>,
     /// False: DHCP answers this client nothing at all.
     pub dhcp: Option<bool>,
     /// A proxy answers REQUESTs on port 67, too: ROMs that expect it (quirk of boards that never send 97).
@@ -153,6 +158,8 @@ impl Knobs {
             option_43: specific.option_43.or(self.option_43),
             blksize_max: specific.blksize_max.or(self.blksize_max),
             windowsize_max: specific.windowsize_max.or(self.windowsize_max),
+            single_port: specific.single_port.or(self.single_port),
+            rollover: specific.rollover.or(self.rollover),
             dhcp: specific.dhcp.or(self.dhcp),
             answer_request: specific.answer_request.or(self.answer_request),
             answer_inform: specific.answer_inform.or(self.answer_inform),

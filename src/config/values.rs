@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::dhcp::catalogue::{self, TypedOption};
+use crate::tftp::Rollover;
 
 use super::diagnostic::{Code, quoted};
 use super::mode::{self, Mode};
@@ -11,12 +12,14 @@ use super::table::{KeyPath, Table};
 use super::v6::SwitchesV6;
 
 /// Keys that [`knobs`] reads.
-pub const KNOB_KEYS: [&str; 12] = [
+pub const KNOB_KEYS: [&str; 14] = [
     "bootfile_option",
     "uefi_offer",
     "option_43",
     "blksize_max",
     "windowsize_max",
+    "single_port",
+    "rollover",
     "dhcp",
     "answer_request",
     "answer_inform",
@@ -47,6 +50,11 @@ pub fn knobs(table: &mut Table<'_, '_>) -> Knobs {
         // RFC 2348 allows 8 to 65464 bytes, RFC 7440 1 to 65535 blocks.
         blksize_max: table.integer("blksize_max", 8..=65464).map(|size| size.value as u16),
         windowsize_max: table.integer("windowsize_max", 1..=65535).map(|size| size.value as u16),
+        single_port: table.truth("single_port"),
+        rollover: table.integer("rollover", 0..=1).map(|number| match number.value {
+            0 => Rollover::Zero,
+            _ => Rollover::One,
+        }),
         dhcp: table.truth("dhcp"),
         answer_request: table.truth("answer_request"),
         answer_inform: table

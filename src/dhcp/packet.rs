@@ -34,9 +34,6 @@ pub enum Malformed {
     /// More relays than RFC 1542 section 4.1.1 allows.
     #[error("{0} hops are more than the 16 allowed")]
     Hops(u8),
-    /// Plain BOOTP or something else.
-    #[error("no DHCP magic cookie")]
-    Cookie,
 }
 
 /// Option 53.
@@ -132,10 +129,14 @@ impl<'a> Packet<'a> {
         if bytes[3] > 16 {
             return Err(Malformed::Hops(bytes[3]));
         }
-        if bytes[236..240] != COOKIE {
-            return Err(Malformed::Cookie);
-        }
-        Ok(Self { bytes, options: Options::scan(bytes) })
+        // Without the cookie it is BOOTP of before RFC 1048: whose the vendor area is, nobody can tell.
+        let options = if has_cookie(bytes) { Options::scan(bytes) } else { Options::default() };
+        Ok(Self { bytes, options })
+    }
+
+    /// Whether the magic cookie of RFC 1048 is there, and with it options. A BOOTP client without it reads none.
+    pub fn has_cookie(&self) -> bool {
+        has_cookie(self.bytes)
     }
 
     /// The message as received.
@@ -257,7 +258,7 @@ impl<'a> Packet<'a> {
 }
 
 /// The options of a message by code.
-#[derive(Clone, Debug)]
+#[derive(Default, Clone, Debug)]
 pub struct Options<'a> {
     /// Codes with their (joined) values, in order of first appearance.
     entries: Vec<(u8, Value<'a>)>,
@@ -382,6 +383,11 @@ impl<'a> Options<'a> {
     }
 }
 
+/// True for at least 240 bytes with the cookie at its place.
+fn has_cookie(bytes: &[u8]) -> bool {
+    bytes.get(236..240) == Some(&COOKIE[..])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -428,9 +434,19 @@ mod tests {
         bytes[3] = 17;
         assert_eq!(Packet::parse(&bytes).unwrap_err(), Malformed::Hops(17));
         bytes[3] = 0;
-        bytes[236] = 0;
-        assert_eq!(Packet::parse(&bytes).unwrap_err(), Malformed::Cookie);
         assert_eq!(Packet::parse(&bytes[..100]).unwrap_err(), Malformed::Short(100));
+    }
+
+    #[test]
+    fn without_the_cookie_it_is_bootp_and_the_vendor_area_is_not_read() {
+        let mut bytes = message(&[53, 1, 1, 255]);
+        assert_eq!(Packet::parse(&bytes).unwrap().message_type(), Some(MessageType::Discover));
+        for other in [[0; 4], *b"CMU\0"] {
+            bytes[236..240].copy_from_slice(&other);
+            let packet = Packet::parse(&bytes).unwrap();
+            assert!(!packet.has_cookie() && packet.message_type().is_none());
+            assert_eq!(packet.options.iter().count(), 0);
+        }
     }
 
     proptest::proptest! {

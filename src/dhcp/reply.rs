@@ -58,6 +58,9 @@ pub struct Reply {
     pub file: String,
     /// Options other than 53, any order; [`Reply::encode`] puts them in wire order.
     pub options: Vec<(u8, Vec<u8>)>,
+    /// The options follow. False towards a BOOTP client of before RFC 1048, which takes them for something else: it
+    /// gets the header alone.
+    pub has_options: bool,
     /// Options may go into `file` and `sname` when nothing else helps: no boot client is asking [P5].
     pub may_overload: bool,
 }
@@ -135,6 +138,11 @@ impl Reply {
             dropped.push(options.remove(victim).0);
         }
         let mut bytes = self.header();
+        if !self.has_options {
+            bytes.resize(MIN_LEN, 0);
+            bytes[236..].fill(0);
+            return Encoded { bytes, dropped: Vec::new() };
+        }
         overloaded.write(&mut bytes);
         for (code, value) in &options {
             write_option(&mut bytes, *code, value);
@@ -318,6 +326,7 @@ mod tests {
                 (54, vec![10, 0, 0, 1]),
                 (200, vec![1]),
             ],
+            has_options: true,
             may_overload: false,
         }
     }

@@ -44,8 +44,10 @@ pub struct DhcpEvent {
     pub vlan: Option<u16>,
     /// Server port it came to: 67 or 4011; 547 for DHCPv6.
     pub port: u16,
-    /// Its IP source.
+    /// Its IP source and port.
     pub source: SocketAddr,
+    /// Its IP destination and port: a client's port for another server's answer.
+    pub destination: SocketAddr,
     /// Its link-layer source, where frames are seen.
     pub source_mac: Option<[u8; 6]>,
     /// The message as received.

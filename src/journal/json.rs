@@ -51,6 +51,7 @@ fn dhcp(event: &DhcpEvent) -> Value {
         "vlan": event.vlan,
         "port": event.port,
         "source": event.source,
+        "destination": event.destination,
         "node": event.node,
     });
     let mut add = |name: &str, value: Value| {

@@ -113,6 +113,7 @@ mod tests {
             vlan: None,
             port: 67,
             source: ([0, 0, 0, 0], 68).into(),
+            destination: ([255; 4], 67).into(),
             source_mac: None,
             message,
             outcome: DhcpOutcome::Silent(Reason::UnknownMac),

@@ -34,7 +34,7 @@ fn dhcp(event: &DhcpEvent) -> String {
     if let DhcpOutcome::V6(outcome) = &event.outcome {
         return v6(event, outcome);
     }
-    let mut line = format!("{interface} {} > {}: ", address(source), event.port);
+    let mut line = format!("{interface} {} > {}: ", address(source), address(&event.destination));
     match Packet::parse(&event.message) {
         Err(_) => {
             let _ = write!(line, "{} bytes", event.message.len());
@@ -91,8 +91,8 @@ fn v6(event: &DhcpEvent, outcome: &OutcomeV6) -> String {
     let said = |bytes: &[u8]| {
         v6::Message::parse(bytes).map_or_else(|error| format!("DHCPv6, {error}"), |message| message.summary())
     };
-    let from = address(&event.source);
-    let mut line = format!("{} {from} > {}: {} -> ", interface(event), event.port, said(&event.message));
+    let (from, to) = (address(&event.source), address(&event.destination));
+    let mut line = format!("{} {from} > {to}: {} -> ", interface(event), said(&event.message));
     let _ = match outcome {
         OutcomeV6::Answered { message, to, without_boot }
         | OutcomeV6::WouldAnswer { message, to, without_boot } => {
@@ -227,4 +227,37 @@ fn interface(event: &DhcpEvent) -> String {
 /// `10.0.0.1.67` in tcpdump's way.
 fn address(socket: &std::net::SocketAddr) -> String {
     format!("{}.{}", socket.ip(), socket.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Reason;
+
+    fn line(source: &str, destination: &str, message: Vec<u8>, outcome: DhcpOutcome) -> String {
+        of(&Event::Dhcp(Box::new(DhcpEvent {
+            interface: "eth0".into(),
+            vlan: Some(7),
+            port: 67,
+            source: source.parse().unwrap(),
+            destination: destination.parse().unwrap(),
+            source_mac: None,
+            message,
+            outcome,
+            node: None,
+            because: Vec::new(),
+        })))
+    }
+
+    #[test]
+    fn both_ends_of_a_packet_are_shown_as_tcpdump_shows_them() {
+        let asked = |from, to| line(from, to, vec![0; 240], DhcpOutcome::Silent(Reason::UnknownMac));
+        let broadcast = asked("0.0.0.0:68", "255.255.255.255:67");
+        assert!(broadcast.starts_with("eth0 (VLAN 7) 0.0.0.0.68 > 255.255.255.255.67: "), "{broadcast}");
+        let answer = asked("10.0.0.2:67", "10.0.0.9:68");
+        assert!(answer.starts_with("eth0 (VLAN 7) 10.0.0.2.67 > 10.0.0.9.68: "), "{answer}");
+        let solicit = DhcpOutcome::V6(OutcomeV6::Silent(Reason::UnknownMac));
+        let v6 = line("[fe80::1]:546", "[ff02::1:2]:547", vec![1, 0, 0, 1], solicit);
+        assert!(v6.starts_with("eth0 (VLAN 7) fe80::1.546 > ff02::1:2.547: "), "{v6}");
+    }
 }

@@ -2,7 +2,7 @@
 //! decided and notes it. No branch on protocol content beyond telling the ports apart.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,11 @@ use tokio::sync::watch;
 use crate::client::Client;
 use crate::config::{InterfaceSettings, Mode, Settings, Transport};
 use crate::dhcp::Packet;
+use crate::dhcp::reply::Encoded;
 use crate::journal::event::{DhcpEvent, DhcpOutcome, Sent};
 use crate::journal::{Event, Journal, Level, Notice, findings};
 use crate::policy::servers::{Servers, Sighting};
-use crate::policy::{self, Answer, Arrival, Fact, Request, Seen, Verdict};
+use crate::policy::{self, Answer, Arrival, Fact, Reason, Request, Seen, Verdict};
 use crate::world::{Current, World};
 
 use super::delayed::Delayed;
@@ -114,7 +115,8 @@ impl Listener {
             // Its owner keeps the kernel from refusing anybody, and raw frames answer beside it.
             Err(cause) if raw.is_some() => {
                 costs.push(format!(
-                    "no UDP port 4011 on {} ({cause}): requests to it are answered by raw frames, beside its                      owner's answers if it gives any",
+                    "no UDP port 4011 on {} ({cause}): requests to it are answered by raw frames, beside its \
+                     owner's answers if it gives any",
                     interface.name
                 ));
                 None
@@ -161,18 +163,21 @@ impl Listener {
             (Some(dhcp), Some(pxe)) => {
                 let mut other = Vec::new();
                 tokio::select! {
-                    from = v6 => from.map(|from| {
+                    way = v6 => way.map(|(from, to)| {
                         std::mem::swap(buffer, &mut by_v6);
-                        Source::DatagramV6(from)
+                        Source::DatagramV6(from, to)
                     }),
-                    from = dhcp.receive(buffer) => from.map(|from| Source::Datagram(Port::Dhcp, from)),
-                    from = pxe.receive(&mut other) => {
+                    way = dhcp.receive(buffer) => way.map(|(from, to)| Source::Datagram(Port::Dhcp, from, to)),
+                    way = pxe.receive(&mut other) => {
                         std::mem::swap(buffer, &mut other);
-                        from.map(|from| Source::Datagram(Port::Pxe, from))
+                        way.map(|(from, to)| Source::Datagram(Port::Pxe, from, to))
                     }
                 }
             }
-            (None, Some(pxe)) => pxe.receive(buffer).await.map(|from| Source::Datagram(Port::Pxe, from)),
+            (None, Some(pxe)) => {
+                let (from, to) = pxe.receive(buffer).await?;
+                Ok(Source::Datagram(Port::Pxe, from, to))
+            }
             _ => std::future::pending().await,
         }
     }
@@ -257,11 +262,11 @@ impl Listener {
     }
 }
 
-/// What `receive` filled the buffer with.
+/// What `receive` filled the buffer with, and of a datagram its source and destination.
 enum Source {
     Frame { to_us: bool },
-    Datagram(Port, SocketAddrV4),
-    DatagramV6(SocketAddrV6),
+    Datagram(Port, SocketAddrV4, SocketAddrV4),
+    DatagramV6(SocketAddrV6, Ipv6Addr),
 }
 
 /// Serves until `stop` turns true or a socket fails for no reason that can pass. Interfaces may come and go
@@ -315,10 +320,22 @@ pub(super) struct Shell {
     delayed: Delayed<Pending>,
 }
 
-/// An answer that waits.
-struct Pending {
-    answer: Box<Answer>,
+/// How a message came.
+#[derive(Clone, Copy)]
+struct Way {
     port: Port,
+    source: SocketAddrV4,
+    destination: SocketAddrV4,
+    /// The card that its frame came from, where frames are seen.
+    asker: Option<[u8; 6]>,
+}
+
+/// An answer that is about to leave, at once or after a delay.
+struct Pending {
+    encoded: Encoded,
+    port: Port,
+    delivery: Delivery,
+    without_boot: Option<Reason>,
     asker: Option<[u8; 6]>,
     /// Makes the event once it is known what came of it.
     event: Box<dyn FnOnce(DhcpOutcome) -> DhcpEvent + Send>,
@@ -370,18 +387,21 @@ impl Shell {
             };
             self.say_dropped();
             match source {
-                Source::Datagram(port, from) => self.message(&buffer, port, from, None),
-                Source::DatagramV6(from) => self.message_v6(&buffer, from, None, None),
+                Source::Datagram(port, source, destination) => {
+                    self.message(&buffer, Way { port, source, destination, asker: None });
+                }
+                Source::DatagramV6(from, to) => self.message_v6(&buffer, from, to, None),
                 Source::Frame { to_us } => match frame::strip(&buffer) {
                     Some(Datagram::V4 { source_mac, source, destination, payload }) => {
                         let reply = destination.port() == super::delivery::CLIENT_PORT;
                         if reply || (to_us && self.is_for_us(*destination.ip())) {
                             let port = if destination.port() == PXE_PORT { Port::Pxe } else { Port::Dhcp };
-                            self.message(payload, port, source, Some(source_mac));
+                            let asker = Some(source_mac);
+                            self.message(payload, Way { port, source, destination, asker });
                         }
                     }
                     Some(Datagram::V6 { source_mac, source, destination, payload }) if to_us => {
-                        self.message_v6(payload, source, Some(*destination.ip()), Some(source_mac));
+                        self.message_v6(payload, source, *destination.ip(), Some(source_mac));
                     }
                     Some(Datagram::V6 { .. }) | None => {}
                 },
@@ -411,12 +431,13 @@ impl Shell {
     }
 
     /// One DHCPv4 message: decided, sent, noted.
-    fn message(&mut self, payload: &[u8], port: Port, source: SocketAddrV4, asker: Option<[u8; 6]>) {
+    fn message(&mut self, payload: &[u8], way: Way) {
+        let Way { port, source, asker, .. } = way;
         let packet = match Packet::parse(payload) {
             Ok(packet) => packet,
             Err(error) => {
-                let outcome = DhcpOutcome::Malformed(error);
-                return self.note(source.into(), port, asker, payload, outcome);
+                let event = self.event(payload, way, None, Vec::new());
+                return self.journal.note(Event::Dhcp(Box::new(event(DhcpOutcome::Malformed(error)))));
             }
         };
         let world = self.current.load();
@@ -435,50 +456,45 @@ impl Shell {
             }
             decision
         };
-        let planned = match &decision.verdict {
-            Verdict::Answer(answer) => Some(answer.reply.encode(answer.limit).bytes),
+        let leaving = match &decision.verdict {
+            Verdict::Answer(answer) => Some(answer.reply.encode(answer.limit)),
             _ => None,
         };
         let sighting = Sighting {
             request,
             own_mac: self.listener.interface.mac.map(|mac| mac.bytes()),
             source_mac: asker,
-            answer: planned.as_deref(),
+            answer: leaving.as_ref().map(|encoded| &*encoded.bytes),
             world: &world,
         };
         let observation =
             self.servers.lock().unwrap_or_else(PoisonError::into_inner).observe(&sighting, elapsed);
         let mut because = decision.because;
         because.extend(observation.step);
-        let interface = Arc::clone(&self.listener.interface.name);
-        let vlan = self.listener.interface.vlan;
-        let message = payload.to_vec();
-        let event = move |outcome| DhcpEvent {
-            interface,
-            vlan,
-            port: port.number(),
-            source: source.into(),
-            source_mac: asker,
-            message,
-            outcome,
-            node: decision.node.map(|node| node.label()).or(decision.bmc.map(|bmc| bmc.label())),
-            because,
-        };
-        match decision.verdict {
-            Verdict::Silence(reason) => {
+        let who = decision.node.map(|node| node.label()).or(decision.bmc.map(|bmc| bmc.label()));
+        let event = self.event(payload, way, who, because);
+        match (decision.verdict, leaving) {
+            (Verdict::Silence(reason), _) => {
                 self.journal.note(Event::Dhcp(Box::new(event(DhcpOutcome::Silent(reason)))));
             }
-            Verdict::WouldAnswer(answer) => {
-                self.journal.note(Event::Dhcp(Box::new(event(DhcpOutcome::WouldAnswer(unsent(&answer))))));
-            }
-            Verdict::Answer(answer) => {
-                let delay = answer.delay;
-                let pending = Pending { answer, port, asker, event: Box::new(event) };
-                if delay.is_zero() {
+            (Verdict::Answer(answer), Some(encoded)) => {
+                let pending = Pending {
+                    encoded,
+                    port,
+                    delivery: answer.delivery,
+                    without_boot: answer.without_boot,
+                    asker,
+                    event: Box::new(event),
+                };
+                if answer.delay.is_zero() {
                     self.send(pending);
-                } else if let Err(pending) = self.delayed.push(now() + delay, pending) {
+                } else if let Err(pending) = self.delayed.push(now() + answer.delay, pending) {
                     self.send(pending);
                 }
+            }
+            // What is to leave was encoded above.
+            (Verdict::WouldAnswer(answer) | Verdict::Answer(answer), _) => {
+                self.journal.note(Event::Dhcp(Box::new(event(DhcpOutcome::WouldAnswer(unsent(&answer))))));
             }
         }
         for finding in observation.findings {
@@ -488,14 +504,8 @@ impl Shell {
 
     /// Sends an answer and notes what came of it.
     fn send(&self, pending: Pending) {
-        let outcome = self.answer(*pending.answer, pending.port, pending.asker);
-        self.journal.note(Event::Dhcp(Box::new((pending.event)(outcome))));
-    }
-
-    fn answer(&self, answer: Answer, port: Port, asker: Option<[u8; 6]>) -> DhcpOutcome {
-        let Answer { reply, limit, delivery, without_boot, delay: _ } = answer;
-        let encoded = reply.encode(limit);
-        match self.listener.send(&encoded.bytes, port, delivery, asker) {
+        let Pending { encoded, port, delivery, without_boot, asker, event } = pending;
+        let outcome = match self.listener.send(&encoded.bytes, port, delivery, asker) {
             Ok(way) => DhcpOutcome::Answered(Sent {
                 message: encoded.bytes,
                 way,
@@ -504,28 +514,33 @@ impl Shell {
                 without_boot,
             }),
             Err(error) => DhcpOutcome::SendFailed { way: delivery, error: error.to_string() },
-        }
+        };
+        self.journal.note(Event::Dhcp(Box::new(event(outcome))));
     }
 
-    fn note(
+    /// The event of a message, but for what came of it.
+    fn event(
         &self,
-        source: SocketAddr,
-        port: Port,
-        asker: Option<[u8; 6]>,
         payload: &[u8],
-        outcome: DhcpOutcome,
-    ) {
-        self.journal.note(Event::Dhcp(Box::new(DhcpEvent {
-            interface: Arc::clone(&self.listener.interface.name),
-            vlan: self.listener.interface.vlan,
-            port: port.number(),
-            source,
-            source_mac: asker,
-            message: payload.to_vec(),
+        way: Way,
+        node: Option<String>,
+        because: Vec<String>,
+    ) -> impl FnOnce(DhcpOutcome) -> DhcpEvent + Send + use<> {
+        let interface = Arc::clone(&self.listener.interface.name);
+        let vlan = self.listener.interface.vlan;
+        let message = payload.to_vec();
+        move |outcome| DhcpEvent {
+            interface,
+            vlan,
+            port: way.port.number(),
+            source: way.source.into(),
+            destination: way.destination.into(),
+            source_mac: way.asker,
+            message,
             outcome,
-            node: None,
-            because: Vec::new(),
-        })));
+            node,
+            because,
+        }
     }
 
     fn arrival(&self, world: &World, port: Port, source: SocketAddrV4) -> Arrival {

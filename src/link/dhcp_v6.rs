@@ -17,7 +17,7 @@ use crate::records::Mac;
 
 use super::Interface;
 use super::dhcp::{Shell, in_force, now};
-use super::udp_v6::{GROUP, SocketV6};
+use super::udp_v6::SocketV6;
 
 /// How long the addresses of the interface are believed without looking: they come and go with router
 /// advertisements.
@@ -50,6 +50,14 @@ impl OwnV6 {
     }
 }
 
+/// How a message came.
+#[derive(Clone, Copy)]
+struct WayV6 {
+    source: SocketAddrV6,
+    destination: Ipv6Addr,
+    asker: Option<[u8; 6]>,
+}
+
 /// Opens port 547 where DHCPv6 is served. Without it answers leave as frames, if there is a raw socket.
 pub(super) fn open(
     settings: &InterfaceSettings,
@@ -72,26 +80,27 @@ pub(super) fn open(
 }
 
 impl Shell {
-    /// One DHCPv6 message: decided, sent, noted. Without a frame the destination and card are not known.
+    /// One DHCPv6 message: decided, sent, noted. Without a frame the card is not known.
     pub(super) fn message_v6(
         &self,
         payload: &[u8],
         source: SocketAddrV6,
-        destination: Option<Ipv6Addr>,
+        destination: Ipv6Addr,
         asker: Option<[u8; 6]>,
     ) {
+        let way = WayV6 { source, destination, asker };
         let own = self.own_v6();
         let ours = |address: Ipv6Addr| {
             own.link_local == Some(address) || own.addresses.iter().any(|net| net.addr() == address)
         };
         // Another server's traffic with a relay is none of our business.
-        if destination.is_some_and(|address| !address.is_multicast() && !ours(address)) {
+        if !destination.is_multicast() && !ours(destination) {
             return;
         }
         let message = match Message::parse(payload) {
             Ok(message) => message,
             Err(error) => {
-                return self.note_v6(payload, source, asker, OutcomeV6::Malformed(error), None, Vec::new());
+                return self.note_v6(payload, way, OutcomeV6::Malformed(error), None, Vec::new());
             }
         };
         let world = self.current.load();
@@ -106,7 +115,7 @@ impl Shell {
             addresses: own.addresses,
             source,
             source_mac: asker.and_then(|mac| Mac::new(mac).ok()),
-            unicast: destination.is_some_and(|address| address != GROUP && !address.is_multicast()),
+            unicast: !destination.is_multicast(),
         };
         let decision = decide_v6(&RequestV6 { message: &message, arrival: &arrival }, &world);
         if let Some((address, mac)) = decision.learned {
@@ -131,7 +140,7 @@ impl Shell {
             }
         };
         let node = decision.node.map(|node| node.label());
-        self.note_v6(payload, source, asker, outcome, node, decision.because);
+        self.note_v6(payload, way, outcome, node, decision.because);
     }
 
     fn own_v6(&self) -> OwnV6 {
@@ -145,8 +154,7 @@ impl Shell {
     fn note_v6(
         &self,
         payload: &[u8],
-        source: SocketAddrV6,
-        asker: Option<[u8; 6]>,
+        way: WayV6,
         outcome: OutcomeV6,
         node: Option<String>,
         because: Vec<String>,
@@ -155,8 +163,9 @@ impl Shell {
             interface: Arc::clone(&self.listener.interface.name),
             vlan: self.listener.interface.vlan,
             port: SERVER_PORT,
-            source: SocketAddr::V6(source),
-            source_mac: asker,
+            source: SocketAddr::V6(way.source),
+            destination: SocketAddr::V6(SocketAddrV6::new(way.destination, SERVER_PORT, 0, 0)),
+            source_mac: way.asker,
             message: payload.to_vec(),
             outcome: DhcpOutcome::V6(outcome),
             node,

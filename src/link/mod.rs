@@ -13,6 +13,7 @@ mod netlink;
 pub mod peers;
 mod peers_v6;
 mod raw;
+mod received;
 pub mod router;
 pub mod udp;
 mod udp_dhcp;

@@ -7,7 +7,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -204,6 +204,16 @@ impl RequestSocket {
 
     /// Sends a datagram to `peer` from our address `source`.
     pub fn send(&self, bytes: &[u8], source: IpAddr, peer: SocketAddr) -> io::Result<()> {
+        self.send_slices(&[IoSlice::new(bytes)], None, source, peer)
+    }
+
+    fn send_slices(
+        &self,
+        slices: &[IoSlice<'_>],
+        segments: Option<ControlMessage<'_>>,
+        source: IpAddr,
+        peer: SocketAddr,
+    ) -> io::Result<()> {
         // The interface is not named: the socket is bound to it.
         let (v4, v6);
         let control = match source {
@@ -223,52 +233,97 @@ impl RequestSocket {
                 ControlMessage::Ipv6PacketInfo(&v6)
             }
         };
-        sendmsg(
-            self.socket.as_raw_fd(),
-            &[IoSlice::new(bytes)],
-            &[control],
-            MsgFlags::MSG_DONTWAIT,
-            Some(&SockaddrStorage::from(peer)),
-        )?;
+        let (one, two);
+        let controls: &[ControlMessage<'_>] = match segments {
+            None => {
+                one = [control];
+                &one
+            }
+            Some(segments) => {
+                two = [control, segments];
+                &two
+            }
+        };
+        let peer = SockaddrStorage::from(peer);
+        sendmsg(self.socket.as_raw_fd(), slices, controls, MsgFlags::MSG_DONTWAIT, Some(&peer))?;
         Ok(())
     }
 }
 
 /// The socket of one transfer: connected to its client, so that the kernel turns strangers away (they get
-/// ICMP "port unreachable") and looks up the route once.
+/// ICMP "port unreachable") and looks up the route once. Or, in single-port mode, the request socket itself.
 #[derive(Debug)]
 pub struct TransferSocket {
-    socket: UdpSocket,
+    way: TransferWay,
     /// The kernel cuts one long send into datagrams; cleared when it or the interface refuses.
     segments: bool,
+}
+
+#[derive(Debug)]
+enum TransferWay {
+    Own(UdpSocket),
+    Shared {
+        /// Not held: when its interface goes away it is closed and made anew.
+        socket: Weak<RequestSocket>,
+        source: IpAddr,
+        peer: SocketAddr,
+        mtu: Option<u32>,
+    },
 }
 
 impl TransferSocket {
     /// Opens a socket on `interface` with our address `local`, a free port, and `peer` at the other end.
     pub fn open(interface: &str, local: IpAddr, peer: SocketAddr) -> io::Result<Self> {
         let socket = device_socket(interface, Family::of(local))?;
-        // Don't-Fragment stays off: a path with a smaller MTU is the network's to handle, blocks are cut to
-        // our own interface before.
-        match local {
-            IpAddr::V4(_) => setsockopt(&socket, option::MtuDiscover, &libc::IP_PMTUDISC_DONT)?,
-            IpAddr::V6(_) => setsockopt(&socket, option::MtuDiscoverV6, &libc::IPV6_PMTUDISC_DONT)?,
-        }
         socket.bind(&SocketAddr::from((local, 0)).into())?;
         socket.connect(&peer.into())?;
-        Ok(Self { socket: socket.into(), segments: true })
+        Ok(Self { way: TransferWay::Own(socket.into()), segments: true })
+    }
+
+    /// Sends from the port that the request came to [T1]. What the client sends then arrives at `requests`, whose
+    /// reader hands it on; [`Self::receive`] has nothing.
+    pub fn share(
+        requests: &Arc<RequestSocket>,
+        interface: &str,
+        local: IpAddr,
+        peer: SocketAddr,
+    ) -> io::Result<Self> {
+        // Only a connected socket knows its route.
+        let mtu = Self::open(interface, local, peer)?.path_mtu();
+        let way = TransferWay::Shared { socket: Arc::downgrade(requests), source: local, peer, mtu };
+        Ok(Self { way, segments: true })
+    }
+
+    /// Has `ready` name it by `token`; one that shares the request socket has nothing to wait for.
+    pub fn watched_by(self, ready: &Readiness, token: u64) -> io::Result<Self> {
+        if let TransferWay::Own(socket) = &self.way {
+            ready.add(socket, token)?;
+        }
+        Ok(self)
+    }
+
+    /// Whether the client's packets arrive at the request socket.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.way, TransferWay::Shared { .. })
     }
 
     /// MTU of the route to the peer, bytes.
     pub fn path_mtu(&self) -> Option<u32> {
-        // Read for IPv4 only; over IPv6 the link's MTU holds, and routers fragment nothing.
-        getsockopt(&self.socket, sockopt::IpMtu).ok().and_then(|mtu| u32::try_from(mtu).ok())
+        match &self.way {
+            // Read for IPv4 only; over IPv6 the link's MTU holds, and routers fragment nothing.
+            TransferWay::Own(socket) => {
+                getsockopt(socket, sockopt::IpMtu).ok().and_then(|mtu| u32::try_from(mtu).ok())
+            }
+            TransferWay::Shared { mtu, .. } => *mtu,
+        }
     }
 
     /// Takes one datagram of the peer; `None` when there is none now.
     ///
     /// `ConnectionRefused`: the peer's host reported that nobody listens there.
     pub fn receive<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<&'a [u8]>> {
-        match self.socket.recv(buffer) {
+        let TransferWay::Own(socket) = &self.way else { return Ok(None) };
+        match socket.recv(buffer) {
             Ok(length) => Ok(Some(&buffer[..length])),
             Err(error) if is_transient(&error) => Ok(None),
             Err(error) => Err(error),
@@ -277,10 +332,27 @@ impl TransferSocket {
 
     /// Sends one datagram. What a full buffer refuses counts as lost.
     pub fn send(&self, bytes: &[u8]) -> io::Result<()> {
-        match self.socket.send(bytes) {
+        match self.send_slices(&[IoSlice::new(bytes)], None) {
             Err(error) if !is_transient(&error) => Err(error),
             _ => Ok(()),
         }
+    }
+
+    /// Sends `slices` as one datagram, or as datagrams of `segment` bytes each.
+    fn send_slices(&self, slices: &[IoSlice<'_>], segment: Option<u16>) -> io::Result<()> {
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let segments = segment.as_ref().map(ControlMessage::UdpGsoSegments);
+        match &self.way {
+            TransferWay::Own(socket) => {
+                sendmsg::<()>(socket.as_raw_fd(), slices, segments.as_slice(), flags, None)?;
+            }
+            TransferWay::Shared { socket, source, peer, .. } => {
+                // Its interface is away: lost, as on any wire. The client may still be there when it is back.
+                let Some(socket) = socket.upgrade() else { return Ok(()) };
+                socket.send_slices(slices, segments, *source, *peer)?;
+            }
+        }
+        Ok(())
     }
 
     /// Sends `headers.len()` datagrams: each header followed by the next `block` bytes of `payload`, the last
@@ -321,16 +393,11 @@ impl TransferSocket {
             pair[0] = IoSlice::new(header);
             pair[1] = IoSlice::new(piece);
         }
-        let slices = &slices[..2 * headers.len()];
-        let fd = self.socket.as_raw_fd();
-        let flags = MsgFlags::MSG_DONTWAIT;
-        if headers.len() == 1 {
-            sendmsg::<()>(fd, slices, &[], flags, None)?;
-        } else {
-            let segment = u16::try_from(H + block).map_err(|_| io::Error::from(Errno::EINVAL))?;
-            sendmsg::<()>(fd, slices, &[ControlMessage::UdpGsoSegments(&segment)], flags, None)?;
-        }
-        Ok(())
+        let segment = match headers.len() {
+            1 => None,
+            _ => Some(u16::try_from(H + block).map_err(|_| io::Error::from(Errno::EINVAL))?),
+        };
+        self.send_slices(&slices[..2 * headers.len()], segment)
     }
 }
 
@@ -345,6 +412,12 @@ fn device_socket(interface: &str, family: Family) -> io::Result<Socket> {
         socket.set_only_v6(true)?;
     }
     socket.bind_device(Some(interface.as_bytes()))?;
+    // Don't-Fragment stays off: a path with a smaller MTU is the network's to handle, blocks are cut to our own
+    // interface before.
+    match family {
+        Family::V4 => setsockopt(&socket, option::MtuDiscover, &libc::IP_PMTUDISC_DONT)?,
+        Family::V6 => setsockopt(&socket, option::MtuDiscoverV6, &libc::IPV6_PMTUDISC_DONT)?,
+    }
     Ok(socket)
 }
 
@@ -446,12 +519,6 @@ impl Drop for Alarm {
 }
 
 impl AsFd for RequestSocket {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
-
-impl AsFd for TransferSocket {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.socket.as_fd()
     }

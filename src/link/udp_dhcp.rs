@@ -4,14 +4,14 @@
 //! clients that answer ARP; without one they receive as well.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 
-use super::Interface;
+use super::{Interface, received};
 
 /// Whether the kernel has a way to `to` that leaves with one of `own` addresses. Asked of a socket that belongs to
 /// no interface: on one that does, Linux takes an address without route for a neighbour, and what is sent is
@@ -32,6 +32,7 @@ pub struct DhcpSocket {
     socket: UdpSocket,
     index: u32,
     source: Ipv4Addr,
+    port: u16,
 }
 
 impl DhcpSocket {
@@ -42,9 +43,10 @@ impl DhcpSocket {
         socket.bind_device(Some(interface.name.as_bytes()))?;
         socket.set_broadcast(true)?;
         socket.set_nonblocking(true)?;
+        received::tell_destination_v4(&socket)?;
         socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
         let socket = UdpSocket::from_std(OwnedFd::from(socket).into())?;
-        Ok(Self { socket, index: interface.index, source: interface.address })
+        Ok(Self { socket, index: interface.index, source: interface.address, port })
     }
 
     /// Lets nothing in: the raw socket receives, this one holds the port and sends.
@@ -52,13 +54,12 @@ impl DhcpSocket {
         SockRef::from(&self.socket).attach_filter(&[SockFilter::new(0x06, 0, 0, 0)])
     }
 
-    /// Waits for the next datagram and copies it into `buffer`; returns its source.
-    pub async fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<SocketAddrV4> {
+    /// Waits for the next datagram and copies it into `buffer`; returns its source and its destination.
+    pub async fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<(SocketAddrV4, SocketAddrV4)> {
         loop {
-            buffer.resize(crate::dhcp::packet::MAX_LEN + 1, 0);
-            if let (length, SocketAddr::V4(from)) = self.socket.recv_from(buffer).await? {
-                buffer.truncate(length);
-                return Ok(from);
+            let way = received::receive(&self.socket, buffer).await?;
+            if let (SocketAddr::V4(from), IpAddr::V4(to)) = (way.from, way.to) {
+                return Ok((from, SocketAddrV4::new(to, self.port)));
             }
         }
     }

@@ -1,13 +1,13 @@
 //! The bound UDP socket for DHCPv6 (547) on one interface, a member of the group that clients and relays ask.
 
 use std::io;
-use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::OwnedFd;
 
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 
-use super::Interface;
+use super::{Interface, received};
 
 /// All_DHCP_Relay_Agents_and_Servers (RFC 8415, 7.1).
 pub const GROUP: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
@@ -26,6 +26,7 @@ impl SocketV6 {
         socket.set_only_v6(true)?;
         socket.bind_device(Some(interface.name.as_bytes()))?;
         socket.set_nonblocking(true)?;
+        received::tell_destination_v6(&socket)?;
         socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)).into())?;
         // Also with a raw socket: the membership makes card and switches pass the group on.
         socket.join_multicast_v6(&GROUP, interface.index)?;
@@ -38,13 +39,12 @@ impl SocketV6 {
         SockRef::from(&self.socket).attach_filter(&[SockFilter::new(0x06, 0, 0, 0)])
     }
 
-    /// Waits for the next datagram and copies it into `buffer`; returns its source.
-    pub async fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<SocketAddrV6> {
+    /// Waits for the next datagram and copies it into `buffer`; returns its source and the address it was sent to.
+    pub async fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<(SocketAddrV6, Ipv6Addr)> {
         loop {
-            buffer.resize(crate::dhcp::packet::MAX_LEN + 1, 0);
-            if let (length, SocketAddr::V6(from)) = self.socket.recv_from(buffer).await? {
-                buffer.truncate(length);
-                return Ok(from);
+            let way = received::receive(&self.socket, buffer).await?;
+            if let (SocketAddr::V6(from), IpAddr::V6(to)) = (way.from, way.to) {
+                return Ok((from, to));
             }
         }
     }

@@ -42,6 +42,7 @@ pub(super) fn reply(request: &Request<'_>, message: MessageType) -> Reply {
         sname: String::new(),
         file: String::new(),
         options: vec![(code::SERVER_ID, server.octets().to_vec())],
+        has_options: true,
         may_overload: reads_overload(request),
     };
     // RFC 6842: echoed as it came. RFC 3046 section 2.2 for 82 [R2], RFC 3011 for 118; 97 by PXE 2.1.

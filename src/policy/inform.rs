@@ -87,6 +87,7 @@ pub(super) fn bootp(
         }
     };
     fields::stated(&mut reply, request, node, Some(reserved), world, trail);
+    reply.has_options = request.packet.has_cookie();
     reply.options.retain(|(code, _)| {
         !matches!(*code, code::REQUESTED_ADDRESS..=code::CLIENT_ID if *code != code::VENDOR_CLASS)
     });

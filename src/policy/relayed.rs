@@ -96,7 +96,10 @@ pub(super) fn admit(
 /// What an answer owes to its way: 82.11 as server identifier [R3], and the broadcast bit in a NAK, so that the
 /// relay broadcasts it [R2]. Remembers the way for [D4].
 pub(super) fn finish(request: &Request<'_>, world: &World, reply: &mut Reply, trail: &mut Trail) {
-    if let Some(server) = info(request, world).server_id {
+    // BOOTP has no option 54 (RFC 1534).
+    if let Some(server) = info(request, world).server_id
+        && reply.message != MessageType::Bootp
+    {
         trail.step(format!("server identifier {server} by 82.11 [R3]"));
         reply.set(code::SERVER_ID, server.octets());
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 
+use crate::client::Cpu;
 use crate::config::diagnostic::quoted;
 use crate::config::source::{Place, Source, Span};
 use crate::config::{Code, Diagnostic, Findings, Mode, Settings, Severity};
@@ -377,7 +378,7 @@ fn assets(checked: &Checked, settings: &Settings, findings: &mut Findings) {
         }
     }
     // Many entries name one file: each is looked for once.
-    let mut missing: HashMap<&str, Option<&'static str>> = HashMap::new();
+    let mut looked_for: HashMap<&str, Result<u64, &'static str>> = HashMap::new();
     for (index, entry) in checked.snapshot.entries().enumerate() {
         let files = [("kernel", Some(&entry.kernel)), ("initrd", entry.initrd.as_ref())];
         for (key, file) in files {
@@ -404,16 +405,43 @@ fn assets(checked: &Checked, settings: &Settings, findings: &mut Findings) {
                 }
                 continue;
             };
-            let problem = missing.entry(path).or_insert_with(|| match std::fs::metadata(folder.join(path)) {
-                Ok(metadata) if metadata.is_file() => None,
-                Ok(_) => Some("is no regular file"),
-                Err(_) => Some("is not there"),
-            });
-            if let Some(problem) = problem {
-                let message = format!("{} in {} {problem}", quoted(path), folder.display());
-                findings.warning(Code::MissingAsset, &place(), message).key(key);
+            let found =
+                looked_for.entry(path).or_insert_with(|| match std::fs::metadata(folder.join(path)) {
+                    Ok(metadata) if metadata.is_file() => Ok(metadata.len()),
+                    Ok(_) => Err("is no regular file"),
+                    Err(_) => Err("is not there"),
+                });
+            match found {
+                Err(problem) => {
+                    let message = format!("{} in {} {problem}", quoted(path), folder.display());
+                    findings.warning(Code::MissingAsset, &place(), message).key(key);
+                }
+                Ok(size) if key == "initrd" => {
+                    if let Some(problem) = too_large(*size, &entry.arch) {
+                        let message = format!("{} has {} MiB: {problem}", quoted(path), *size >> 20);
+                        findings
+                            .warning(Code::LargeInitrd, &place(), message)
+                            .key(key)
+                            .advise("boot a small initrd that fetches the root image by HTTP");
+                    }
+                }
+                Ok(_) => {}
             }
         }
+    }
+}
+
+/// What an initrd of `size` bytes is too large for. A BIOS machine's loader reaches memory below 4 GiB alone, where
+/// the kernel also unpacks it; the kernel unpacks no single archive of more than 4 GiB.
+fn too_large(size: u64, processors: &[Cpu]) -> Option<&'static str> {
+    const GIB: u64 = 1 << 30;
+    let bios = processors.is_empty() || processors.iter().any(|cpu| matches!(cpu, Cpu::I386 | Cpu::X86_64));
+    match size {
+        size if size > 4 * GIB => Some("no kernel unpacks more than 4 GiB at once"),
+        size if size > GIB && bios => {
+            Some("a BIOS machine has less than 4 GiB for it, packed and unpacked together")
+        }
+        _ => None,
     }
 }
 

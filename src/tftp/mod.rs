@@ -5,6 +5,7 @@
 //! knows a socket. [`server`] is the shell: one loop for all transfers, sockets from `link::udp`.
 
 pub mod lookup;
+pub mod numbers;
 pub mod options;
 pub mod packet;
 pub mod payload;
@@ -13,4 +14,5 @@ mod running;
 pub mod server;
 pub mod transfer;
 
+pub use numbers::Rollover;
 pub use server::{Listen, Server, TftpError, bind};

@@ -49,17 +49,22 @@ impl Running {
         let most = if self.event.windowsize == 1 { 1 } else { DRAIN };
         for _ in 0..most {
             match self.socket.receive(&mut buffer) {
-                Ok(Some(bytes)) => match packet::parse(bytes) {
-                    Ok(Packet::Ack { block }) => self.transfer.on_ack(block, now),
-                    Ok(Packet::Error { code, text }) => {
-                        self.transfer.on_error(code, Printable(text).to_string());
-                    }
-                    // Nothing else has a meaning here, and a transfer is not ended by noise.
-                    _ => {}
-                },
+                Ok(Some(bytes)) => self.take(packet::parse(bytes).ok(), now),
                 Ok(None) => return,
                 Err(error) => self.on_socket_error(&error),
             }
+        }
+    }
+
+    /// Takes one packet of the client.
+    pub fn take(&mut self, packet: Option<Packet<'_>>, now: Instant) {
+        match packet {
+            Some(Packet::Ack { block }) => self.transfer.on_ack(block, now),
+            Some(Packet::Error { code, text }) => {
+                self.transfer.on_error(code, Printable(text).to_string());
+            }
+            // Nothing else has a meaning here, and a transfer is not ended by noise.
+            _ => {}
         }
     }
 
@@ -97,10 +102,8 @@ impl Running {
             self.transfer.ends_at(total);
         }
         scratch.headers.clear();
-        // Only here does a block number lose its upper bits: 65535 is followed by 0 [T7].
-        scratch
-            .headers
-            .extend((first..first + u64::from(count)).map(|number| packet::data_header(number as u16)));
+        let numbers = (first..first + u64::from(count)).map(|block| self.transfer.number(block));
+        scratch.headers.extend(numbers.map(packet::data_header));
         Ok(self.socket.send_blocks(&scratch.headers, blocks.bytes, usize::from(blksize)).map(|sent| {
             if sent < usize::from(count) {
                 self.transfer.cut_short(first + sent as u64);

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -81,7 +81,7 @@ pub struct Server {
 struct Ear {
     listen: Listen,
     /// `None` while the interface is away.
-    socket: Option<RequestSocket>,
+    socket: Option<Arc<RequestSocket>>,
 }
 
 /// Opens port 69 on every interface, or on none.
@@ -92,7 +92,7 @@ pub fn bind(listen: Vec<Listen>) -> Result<Server, TftpError> {
         .into_iter()
         .map(|listen| {
             let family = Family::of(listen.address);
-            Ok(Ear { socket: Some(RequestSocket::bind(&listen.interface, PORT, family)?), listen })
+            Ok(Ear { socket: Some(Arc::new(RequestSocket::bind(&listen.interface, PORT, family)?)), listen })
         })
         .collect::<Result<_, UdpError>>()?;
     Ok(Server { ears, links: None })
@@ -126,7 +126,7 @@ impl Server {
         let ready = Readiness::new().map_err(TftpError::Wait)?;
         for (index, ear) in self.ears.iter().enumerate() {
             if let Some(socket) = &ear.socket {
-                ready.add(socket, index as u64).map_err(TftpError::Wait)?;
+                ready.add(&**socket, index as u64).map_err(TftpError::Wait)?;
             }
         }
         let alarm = ready.alarm();
@@ -253,10 +253,11 @@ impl<N: Fn(TftpEvent)> Service<N> {
             let v6 = || link.interface.v6.first().map_or(before, |first| IpAddr::V6(*first));
             let address = if before.is_ipv6() { v6() } else { now.address };
             ear.listen = Listen { address, ..now };
-            if !ear.socket.as_ref().is_some_and(RequestSocket::is_attached) {
+            if !ear.socket.as_ref().is_some_and(|socket| socket.is_attached()) {
                 ear.socket = None;
                 let socket = RequestSocket::bind(&ear.listen.interface, PORT, Family::of(address)).ok();
-                ear.socket = socket.filter(|socket| self.ready.add(socket, index as u64).is_ok());
+                ear.socket =
+                    socket.filter(|socket| self.ready.add(socket, index as u64).is_ok()).map(Arc::new);
             }
         }
     }
@@ -310,6 +311,16 @@ impl<N: Fn(TftpEvent)> Service<N> {
 
     fn on_datagram(&mut self, asked: Asked<'_>, addressed_to_us: bool, bytes: &[u8]) {
         let packet = packet::parse(bytes);
+        let packet = match packet {
+            Ok(Packet::Read(_) | Packet::Write { .. }) => packet,
+            other => match self.shared(&asked) {
+                Some((slot, running)) => {
+                    running.take(other.ok(), asked.now);
+                    return self.drive(slot, asked.now);
+                }
+                None => other,
+            },
+        };
         let name = match &packet {
             Ok(Packet::Read(ReadRequest { name, .. }) | Packet::Write { name }) => name,
             _ => asked.name,
@@ -344,6 +355,13 @@ impl<N: Fn(TftpEvent)> Service<N> {
         self.refuse(&asked, None, refusal);
     }
 
+    /// The running transfer of a client whose packets come to the request port [T1].
+    fn shared(&mut self, asked: &Asked<'_>) -> Option<(usize, &mut Running)> {
+        let slot = *self.by_peer.get(&(asked.peer, asked.local))?;
+        let running = self.slots.get_mut(slot)?.as_mut()?;
+        running.socket.is_shared().then_some((slot, running))
+    }
+
     fn on_read(
         &mut self,
         asked: &Asked<'_>,
@@ -372,14 +390,17 @@ impl<N: Fn(TftpEvent)> Service<N> {
         };
         let slot = self.free.last().copied().unwrap_or(self.slots.len());
         let token = (self.ears.len() + slot) as u64;
-        let socket = TransferSocket::open(&listen.interface, asked.local, asked.peer)
-            .and_then(|socket| self.ready.add(&socket, token).map(|()| socket));
-        let socket = match socket {
+        let knobs = lookup::knobs(&world.settings, &listen.interface, &peer);
+        let shared = self.ears[asked.ear].socket.as_ref().filter(|_| knobs.single_port.unwrap_or_default());
+        let socket = match shared {
+            Some(requests) => TransferSocket::share(requests, &listen.interface, asked.local, asked.peer),
+            None => TransferSocket::open(&listen.interface, asked.local, asked.peer),
+        };
+        let socket = match socket.and_then(|socket| socket.watched_by(&self.ready, token)) {
             Ok(socket) => socket,
             Err(error) => return Err((no_socket(&error), Some(peer))),
         };
         let mtu = socket.path_mtu().unwrap_or(listen.mtu).min(listen.mtu);
-        let knobs = lookup::knobs(&world.settings, &listen.interface, &peer);
         let limits = Limits::new(mtu, asked.local, knobs.blksize_max, knobs.windowsize_max);
         let agreed = options::negotiate(request, found.size, limits);
         let payload = match request.mode {
@@ -395,7 +416,8 @@ impl<N: Fn(TftpEvent)> Service<N> {
         let running = Running {
             key,
             request: bytes.into(),
-            transfer: Transfer::new(&agreed, payload.total(), asked.now),
+            transfer: Transfer::new(&agreed, payload.total(), asked.now)
+                .with_rollover(knobs.rollover.unwrap_or_default()),
             payload,
             socket,
             option_ack: agreed.option_ack,

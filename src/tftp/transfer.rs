@@ -2,7 +2,7 @@
 //!
 //! The driver hands in packets ([`Transfer::on_ack`], [`Transfer::on_error`]), then asks [`Transfer::poll`]
 //! what to do until it says [`Step::Wait`], and asks again at [`Transfer::wake_at`] at the latest. Blocks are
-//! counted in 64 bits; only the number on the wire wraps, 65535 to 0 [T7].
+//! counted in 64 bits; only the number on the wire wraps [T7].
 //!
 //! What must not be touched lightly: a repeated ACK never triggers a resend by itself (Sorcerer's
 //! Apprentice: two of everything for the rest of the transfer), and only progress moves the time-out.
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::journal::TftpOutcome;
 
+use super::numbers::Rollover;
 use super::options::Agreed;
 use super::round_trip::RoundTrip;
 
@@ -104,6 +105,7 @@ pub struct Transfer {
     deadline: Instant,
     round_trip: RoundTrip,
     resent: u64,
+    rollover: Rollover,
     ended: Option<TftpOutcome>,
 }
 
@@ -138,8 +140,19 @@ impl Transfer {
             deadline: now + round_trip.timeout(),
             round_trip,
             resent: 0,
+            rollover: Rollover::default(),
             ended: None,
         }
+    }
+
+    /// Numbers blocks in another way after 65535 [T7].
+    pub fn with_rollover(self, rollover: Rollover) -> Self {
+        Self { rollover, ..self }
+    }
+
+    /// The number of a block on the wire.
+    pub fn number(&self, block: u64) -> u16 {
+        self.rollover.on_wire(block)
     }
 
     /// Takes the block number of an ACK.
@@ -160,8 +173,7 @@ impl Transfer {
             }
             return;
         }
-        // Distance modulo 65 536: right across the wrap, and an old ACK gives a huge distance.
-        let advance = u64::from(number.wrapping_sub(self.confirmed as u16));
+        let advance = self.rollover.advance(self.confirmed, number);
         if advance == 0 {
             self.on_repeated_ack(now);
         } else if advance <= self.highest - self.confirmed {
@@ -329,7 +341,10 @@ impl Transfer {
             // The small OACK arrived and the large block never does [T18].
             Some("MTU or fragment problem on the path, try blksize_max 1024")
         } else if self.confirmed == u64::from(u16::MAX) {
-            Some("the client stopped at block 65535: it cannot wrap block numbers and needs a larger blksize")
+            Some(
+                "the client stopped at block 65535: it needs a larger blksize, or counts block numbers on in \
+                 another way (rollover)",
+            )
         } else {
             None
         }

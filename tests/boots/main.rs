@@ -11,7 +11,6 @@
 )]
 
 mod command;
-mod decoded;
 mod efi32;
 mod installer;
 mod libvirt;

@@ -2,19 +2,22 @@
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bootlace::config::Mode;
-use bootlace::lab::appliance::{Appliance, Journal, Service};
+use bootlace::lab::appliance::{Appliance, Service};
 use bootlace::lab::router::Router;
-use bootlace::lab::sandbox::{Place, Process, Sandbox};
+use bootlace::lab::sandbox::{Place, Sandbox};
 use bootlace::lab::site::SiteDhcp;
 use bootlace::lab::{AccelChoice, Firmware, Guest, Machine, records};
 use serde_json::Value;
 
 use crate::payload::{self, MARKER};
+
+#[path = "../support/net.rs"]
+#[allow(dead_code, reason = "each test network uses a part of it")]
+pub mod net;
 
 /// Three times what emulation takes on a quiet machine, and once more for a busy one.
 pub const LIMIT: Duration = Duration::from_secs(240);
@@ -35,7 +38,8 @@ pub fn alone() -> MutexGuard<'static, ()> {
 
 pub struct Vlan {
     // Ended in this order.
-    captures: Vec<Process>,
+    heard: net::Overheard,
+    captures: Vec<net::Capture>,
     pub appliance: Appliance,
     pub site: Option<SiteDhcp>,
     _router: Router,
@@ -110,9 +114,11 @@ impl Vlan {
                 Vec::new()
             },
         };
+        let mut heard = net::Overheard::default();
+        heard.listen(&sandbox, Place::Net, "p-srv");
         let appliance = Appliance::start(&sandbox, "srv", &service, None).unwrap();
         appliance.wait_ready(LIMIT).unwrap();
-        Self { captures: Vec::new(), appliance, site, _router, nodes, sandbox, _alone }
+        Self { heard, captures: Vec::new(), appliance, site, _router, nodes, sandbox, _alone }
     }
 
     /// Switches on the machine of a node of the example.
@@ -159,24 +165,18 @@ impl Vlan {
 
     /// Starts to capture what bootlace's host sees and sends; returns the file.
     pub fn capture(&mut self) -> PathBuf {
-        let file = self.sandbox.work().join("capture.pcap");
-        let mut command = self.sandbox.command(Place::Net, "tcpdump");
-        command.args(["-n", "-i", "p-srv", "-s", "1600", "-U", "--immediate-mode", "-Z", "root", "-w"]);
         // Not the bulk of kernel and initrd.
-        command.arg(&file).args(["udp", "or", "(tcp", "and", "greater", "80", "and", "less", "600)"]);
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut process = self.sandbox.start("tcpdump", &mut command).unwrap();
-        let said = Journal::follow(process.child().stderr.take().unwrap(), None).unwrap();
-        let listens = |entry: &Value| entry["text"].as_str().is_some_and(|text| text.contains("listening"));
-        said.wait_for("listening", LIMIT, listens).unwrap();
-        self.captures.push(process);
+        let filter = "udp or (tcp and greater 80 and less 600)";
+        let capture = net::Capture::start(&self.sandbox, Place::Net, "p-srv", "capture.pcap", filter);
+        let file = capture.file().to_owned();
+        self.captures.push(capture);
         file
     }
 
     /// Ends the captures, so that their files are complete.
     pub fn end_captures(&mut self) {
-        for process in &mut self.captures {
-            process.stop();
+        for capture in self.captures.drain(..) {
+            capture.finish(Duration::ZERO, |_| true);
         }
     }
 
@@ -191,6 +191,15 @@ impl Vlan {
         }
         let text = self.sandbox.run(Place::Net, &command).unwrap();
         text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
+    }
+}
+
+/// Every answer of every test reads in tshark as in our own decoder.
+impl Drop for Vlan {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.heard.judge();
+        }
     }
 }
 

@@ -201,6 +201,30 @@ fn assets_that_are_missing_or_hidden_are_warnings() {
     );
 }
 
+/// Quirk 50.
+#[test]
+fn an_initrd_too_large_for_bios_machines_is_a_warning() {
+    let boot = "- {macs: ['52:54:00:be:ef:01'], kernel: linux, initrd: large}
+- {macs: ['52:54:00:be:ef:02'], kernel: linux, initrd: large, arch: aarch64}
+- {macs: ['52:54:00:be:ef:03'], kernel: linux, initrd: huge, arch: aarch64}
+- {hosts: [Default], kernel: linux, initrd: small}
+";
+    let folder = Folder::with(&[
+        ("bootlace.yaml", "assets: srv\nnodes: n.yaml\nboot: b.yaml\n"),
+        ("n.yaml", NODES),
+        ("b.yaml", boot),
+        ("srv/linux", "kernel"),
+        ("srv/small", "initrd"),
+    ]);
+    // Sparse: they take no space.
+    for (name, size) in [("large", (1 << 30) + 1), ("huge", (4 << 30) + 1)] {
+        std::fs::File::create(folder.path().join("srv").join(name)).unwrap().set_len(size).unwrap();
+    }
+    let (code, result) = folder.check_json(&[]);
+    assert_eq!(code, 0);
+    assert_eq!(problems(&result), ["large-initrd@b.yaml:1:56", "large-initrd@b.yaml:3:56"]);
+}
+
 /// The check that `serve` makes when it knows its interfaces' addresses.
 #[test]
 fn addresses_can_be_checked_against_subnets_known_only_at_run_time() {

@@ -52,6 +52,13 @@ impl Client {
         Message(bytes)
     }
 
+    /// A BOOTP request as of RFC 951: 300 bytes, no cookie, nothing in the vendor area.
+    pub fn old_bootp(&self) -> Vec<u8> {
+        let mut bytes = self.message(0).0[..236].to_vec();
+        bytes.resize(300, 0);
+        bytes
+    }
+
     pub fn send(&self, message: &Message) {
         self.send_bytes(&message.finished());
     }
@@ -171,6 +178,10 @@ impl Message {
 impl Answer {
     fn packet(&self) -> Packet<'_> {
         Packet::parse(&self.0).unwrap()
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
     }
 
     pub fn kind(&self) -> u8 {

@@ -20,6 +20,9 @@ use bootlace::lab::sandbox::Place;
 use client::{ACK, Client, DISCOVER, NAK, OFFER, REQUEST};
 use vlan::{BMC, KNOWN, LIMIT, SERVER, SITE, STRANGER, Vlan};
 
+/// Source and destination of a client without address, in the log.
+const BROADCAST: (Option<&str>, Option<&str>) = (Some("0.0.0.0:68"), Some("255.255.255.255:67"));
+
 /// [D1] [M1]: a client without address is reached by a raw frame, and gets what the record says.
 #[test]
 fn udhcpc_of_a_known_node_gets_its_reserved_address_and_boot_file() {
@@ -33,6 +36,7 @@ fn udhcpc_of_a_known_node_gets_its_reserved_address_and_boot_file() {
     let acked = vlan.entry("the ACK", |entry| entry["reply"]["type"] == "ACK");
     assert_eq!(acked["node"], "compute1");
     assert_eq!(acked["reply"]["to"], "10.77.0.11:68 at 52:54:00:be:ef:01");
+    assert_eq!((acked["source"].as_str(), acked["destination"].as_str()), BROADCAST);
 }
 
 /// Section 5.1: renew, release and init-reboot of a real client.
@@ -195,6 +199,7 @@ fn without_raw_sockets_port_67_serves_by_broadcast_and_says_so() {
     assert!(lease.contains("ip=10.77.0.11"), "{lease}");
     let acked = vlan.entry("the ACK", |entry| entry["reply"]["type"] == "ACK");
     assert_eq!(acked["reply"]["to"], "255.255.255.255:68");
+    assert_eq!((acked["source"].as_str(), acked["destination"].as_str()), BROADCAST);
 }
 
 /// Every answer of ours reads without a complaint in tshark, and its options stand in our order. [P1] [P3]

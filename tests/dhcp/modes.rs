@@ -225,3 +225,16 @@ menu:
     let complaints = "dhcp.type == 2 && (_ws.malformed || _ws.expert.severity >= 0x600000)";
     assert_eq!(read(&[complaints]), "");
 }
+
+/// RFC 951 and RFC 1534: a client that knows neither DHCP nor the cookie gets its address by the header alone.
+#[test]
+fn a_bootp_client_without_the_cookie_gets_its_address_and_no_options() {
+    let vlan = with_settings(Vlan::lay(), "reservation", "bootp: true\n");
+    let client = Client::open(&vlan.sandbox, "lc0", KNOWN);
+    client.send_bytes(&client.old_bootp());
+    let answer = client.receive(LIMIT).expect("a BOOTREPLY");
+    assert_eq!((answer.yiaddr(), answer.bytes().len()), (LEASED, 300));
+    assert!(answer.bytes()[236..].iter().all(|byte| *byte == 0), "{answer:?}");
+    let noted = vlan.entry("the request", |entry| entry["type"] == "BOOTP");
+    assert_eq!((noted["node"].as_str(), noted["reply"]["type"].as_str()), (Some("compute1"), Some("BOOTP")));
+}

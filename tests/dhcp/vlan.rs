@@ -11,8 +11,13 @@ use bootlace::lab::sandbox::{Place, Process, Sandbox};
 use bootlace::lab::site::SiteDhcp;
 use serde_json::Value;
 
-/// Generous: the machine may be busy.
-pub const LIMIT: Duration = Duration::from_secs(30);
+#[path = "../support/net.rs"]
+#[allow(dead_code, reason = "each test network uses a part of it")]
+pub mod net;
+
+pub use net::{LIMIT, in_host};
+use net::{Overheard, loader_like};
+
 pub const SERVER: &str = "10.77.0.1";
 pub const SITE: &str = "10.77.0.2";
 pub const KNOWN: &str = "52:54:00:be:ef:01";
@@ -33,6 +38,7 @@ nodes:
 const BOOT: &str = "{hosts: [Default], kernel: 'http://10.77.0.1/linux', params: quiet}\n";
 
 pub struct Vlan {
+    heard: RefCell<Overheard>,
     // Ended before the sandbox goes: fields are dropped in order.
     processes: RefCell<Vec<Process>>,
     site: RefCell<Option<SiteDhcp>>,
@@ -40,11 +46,8 @@ pub struct Vlan {
     pub sandbox: Sandbox,
 }
 
-/// A tcpdump on the client's side.
-pub struct Capture {
-    process: Process,
-    file: PathBuf,
-}
+/// What is said on the client's side.
+pub struct Capture(net::Capture);
 
 impl Vlan {
     /// Hosts and records, nothing running.
@@ -58,7 +61,11 @@ impl Vlan {
         for loader in ["undionly.kpxe", "snponly-x86_64.efi"] {
             sandbox.write(&format!("firmware/{loader}"), loader_like(loader)).unwrap();
         }
-        let vlan = Self { processes: RefCell::default(), site: RefCell::default(), journal: None, sandbox };
+        let mut heard = Overheard::default();
+        heard.listen(&sandbox, Place::Net, "br0");
+        let heard = RefCell::new(heard);
+        let vlan =
+            Self { heard, processes: RefCell::default(), site: RefCell::default(), journal: None, sandbox };
         vlan.set_mac("lc0", KNOWN);
         vlan
     }
@@ -104,15 +111,8 @@ impl Vlan {
 
     /// Runs udhcpc once and returns what it was given, as `name=value` lines.
     pub fn udhcpc(&self, host: &str, more: &[&str]) -> String {
-        let lease = self.sandbox.work().join("lease");
-        let _ = std::fs::remove_file(&lease);
-        let text = format!("#!/bin/sh\n[ \"$1\" = bound ] && env > {}\nexit 0\n", lease.display());
-        let script = self.sandbox.write("udhcpc.sh", text).unwrap();
-        self.sandbox.run(Place::Net, &["chmod", "+x", script.to_str().unwrap()]).unwrap();
-        let usual =
-            ["udhcpc", "-i", "eth0", "-f", "-q", "-n", "-t", "8", "-T", "2", "-s", script.to_str().unwrap()];
-        let said = self.sandbox.run(Place::Host(host), &[&usual[..], more].concat());
-        std::fs::read_to_string(&lease).unwrap_or_else(|_| panic!("no lease: {said:?}\n{}", self.log()))
+        let given = net::udhcpc(&self.sandbox, host, "eth0", more);
+        given.unwrap_or_else(|said| panic!("{said}\n{}", self.log()))
     }
 
     /// Starts a program in a host; it is ended with the VLAN at the latest.
@@ -159,60 +159,24 @@ impl Vlan {
 
     /// Captures DHCP on the client's side of the bridge.
     pub fn capture(&self) -> Capture {
-        let file = self.sandbox.work().join("capture.pcap");
-        let name = file.display().to_string();
-        let mut command = self.sandbox.command(Place::Net, "tcpdump");
-        command.args(["-n", "-i", "br0", "-s", "1600", "-U", "--immediate-mode", "-Z", "root", "-w", &name]);
-        command.args(["udp", "port", "67", "or", "port", "68", "or", "port", "4011"]);
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut process = self.sandbox.start("tcpdump", &mut command).unwrap();
-        let said = Journal::follow(process.child().stderr.take().unwrap(), None).unwrap();
-        let listening =
-            |entry: &Value| entry["text"].as_str().is_some_and(|text| text.contains("listening on"));
-        said.wait_for("listening on", LIMIT, listening).unwrap();
-        Capture { process, file }
+        Capture(net::Capture::start(&self.sandbox, Place::Net, "br0", "capture.pcap", net::DHCP))
+    }
+}
+
+/// Every answer of every test reads in tshark as in our own decoder.
+impl Drop for Vlan {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.heard.borrow_mut().judge();
+        }
     }
 }
 
 impl Capture {
     /// Waits until `answers` replies are in the file, and ends the capture.
-    pub fn finish(mut self, limit: Duration, answers: usize) -> PathBuf {
-        let start = Instant::now();
-        loop {
-            let content = std::fs::read(&self.file).unwrap_or_default();
-            // A reply's BOOTP header: op 2, Ethernet, 6 bytes, no hops; then the xid of our client.
-            let found =
-                content.windows(8).filter(|bytes| *bytes == [2, 1, 6, 0, 0xb0, 0x07, 0x1a, 0xce]).count();
-            if found >= answers || start.elapsed() > limit {
-                break;
-            }
-            std::thread::yield_now();
-        }
-        self.process.stop();
-        self.file
+    pub fn finish(self, limit: Duration, answers: usize) -> PathBuf {
+        // A reply's BOOTP header: op 2, Ethernet, 6 bytes, no hops; then the xid of our client.
+        const REPLY: [u8; 8] = [2, 1, 6, 0, 0xb0, 0x07, 0x1a, 0xce];
+        self.0.finish(limit, |content| content.windows(8).filter(|bytes| **bytes == REPLY).count() >= answers)
     }
-}
-
-/// Runs `work` in a thread inside a host's network namespace.
-pub fn in_host<T: Send + 'static>(host: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
-    let path = format!("/run/netns/{host}");
-    std::thread::spawn(move || {
-        let namespace = std::fs::File::open(path).unwrap();
-        nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
-        work()
-    })
-    .join()
-    .unwrap()
-}
-
-/// A file that the loader folder takes for the loader of that name.
-fn loader_like(name: &str) -> Vec<u8> {
-    let mut content = vec![0; 4096];
-    if name.ends_with(".efi") {
-        // MZ, offset of the PE header, PE signature, machine x86-64.
-        content[..2].copy_from_slice(b"MZ");
-        content[0x3c] = 0x80;
-        content[0x80..0x86].copy_from_slice(&[b'P', b'E', 0, 0, 0x64, 0x86]);
-    }
-    content
 }

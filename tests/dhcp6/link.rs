@@ -3,13 +3,11 @@
 
 use std::net::{SocketAddrV6, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Instant;
 
-use bootlace::lab::appliance::Journal;
 use bootlace::lab::sandbox::{Place, Process};
 
-use crate::vlan::{LIMIT, Vlan, in_host};
+use crate::vlan::{LIMIT, Vlan, in_host, net};
 
 pub const SERVER: &str = "fd00:1::1";
 const NODES: &str = "
@@ -34,11 +32,8 @@ pub struct Link {
     pub vlan: Vlan,
 }
 
-/// A tcpdump on the bridge.
-pub struct Capture {
-    process: Process,
-    file: PathBuf,
-}
+/// What is said on the bridge.
+pub struct Capture(net::Capture);
 
 /// A crafted client on port 546.
 pub struct Client(UdpSocket);
@@ -139,18 +134,7 @@ impl Link {
 
     /// Captures on the bridge.
     pub fn capture(&self, filter: &str) -> Capture {
-        let file = self.vlan.sandbox.work().join("v6.pcap");
-        let name = file.display().to_string();
-        let mut command = self.vlan.sandbox.command(Place::Net, "tcpdump");
-        command.args(["-n", "-i", "br0", "-U", "--immediate-mode", "-Z", "root", "-w", &name, filter]);
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut process = self.vlan.sandbox.start("tcpdump", &mut command).unwrap();
-        let said = Journal::follow(process.child().stderr.take().unwrap(), None).unwrap();
-        said.wait_for("listening on", LIMIT, |entry| {
-            entry["text"].as_str().is_some_and(|text| text.contains("listening on"))
-        })
-        .unwrap();
-        Capture { process, file }
+        Capture(net::Capture::start(&self.vlan.sandbox, Place::Net, "br0", "v6.pcap", filter))
     }
 
     /// Rows of the fields that tshark finds in the packets that match `filter`.
@@ -184,14 +168,12 @@ impl Link {
 
 impl Capture {
     /// Waits until `count` frames of a kind are in the file, and ends it.
-    pub fn stop_after(mut self, count: usize, wanted: impl Fn(&[u8]) -> bool) -> PathBuf {
-        let start = Instant::now();
-        while frames(&self.file).iter().filter(|frame| wanted(frame)).count() < count {
-            assert!(start.elapsed() < LIMIT, "{count} frames are not in the capture");
-            std::thread::yield_now();
-        }
-        self.process.stop();
-        self.file
+    pub fn stop_after(self, count: usize, wanted: impl Fn(&[u8]) -> bool) -> PathBuf {
+        let found = |content: &[u8]| frames(content).iter().filter(|frame| wanted(frame)).count();
+        let file = self.0.finish(LIMIT, |content| found(content) >= count);
+        let content = std::fs::read(&file).unwrap();
+        assert!(found(&content) >= count, "{count} frames are not in the capture");
+        file
     }
 }
 
@@ -211,8 +193,7 @@ pub fn last_block(frame: &[u8]) -> bool {
 }
 
 /// The whole IPv6 frames of a capture that is still being written.
-fn frames(file: &Path) -> Vec<Vec<u8>> {
-    let bytes = std::fs::read(file).unwrap_or_default();
+fn frames(bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut rest = bytes.get(24..).unwrap_or_default();
     let mut frames = Vec::new();
     while let Some((header, tail)) = rest.split_first_chunk::<16>() {

@@ -10,6 +10,7 @@ use bootlace::lab::console::Console;
 use bootlace::lab::sandbox::{Place, Sandbox};
 
 use crate::payload::{self, MARKER};
+use crate::vlan::net::Overheard;
 
 /// Several times what emulation takes on a quiet machine.
 const BOOT: Duration = Duration::from_secs(300);
@@ -45,6 +46,8 @@ fn a_uefi_machine_boots_over_ipv6_with_the_address_of_its_record() {
         loaders: supplies.loaders,
         more: vec!["--config".into(), settings.display().to_string()],
     };
+    let mut heard = Overheard::default();
+    heard.listen(&sandbox, Place::Net, "p-srv");
     let appliance = Appliance::start(&sandbox, "srv", &service, None).unwrap();
     appliance.wait_ready(BOOT).unwrap();
 
@@ -98,4 +101,5 @@ fn a_uefi_machine_boots_over_ipv6_with_the_address_of_its_record() {
         }
     }
     assert!(!appliance.journal.entries().iter().any(|entry| entry["verdict"] == "send-failed"), "{}", log());
+    heard.judge();
 }

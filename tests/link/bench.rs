@@ -2,14 +2,19 @@
 
 use std::cell::RefCell;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bootlace::lab::appliance::Journal;
 use bootlace::lab::sandbox::{Place, Process, Sandbox};
 use serde_json::Value;
 
-/// Generous: the machine may be busy.
-pub const LIMIT: Duration = Duration::from_secs(30);
+#[path = "../support/net.rs"]
+#[allow(dead_code, reason = "each test network uses a part of it")]
+mod net;
+
+pub use net::{LIMIT, in_host};
+use net::{Overheard, loader_like};
+
 /// Cards of one node.
 pub const MAC0: &str = "52:54:00:be:ef:00";
 pub const MAC1: &str = "52:54:00:be:ef:01";
@@ -28,6 +33,7 @@ nodes:
 const BOOT: &str = "{hosts: [Default], kernel: 'http://10.77.0.1/linux', params: quiet}\n";
 
 pub struct Bench {
+    heard: RefCell<Overheard>,
     // Ended before the sandbox goes: fields are dropped in order.
     processes: RefCell<Vec<Process>>,
     journal: Option<Journal>,
@@ -45,7 +51,10 @@ impl Bench {
         for loader in ["undionly.kpxe", "snponly-x86_64.efi"] {
             sandbox.write(&format!("firmware/{loader}"), loader_like(loader)).unwrap();
         }
-        let bench = Self { processes: RefCell::default(), journal: None, sandbox };
+        let mut heard = Overheard::default();
+        heard.listen(&sandbox, Place::Net, "br0");
+        let bench =
+            Self { heard: RefCell::new(heard), processes: RefCell::default(), journal: None, sandbox };
         bench.ip("lc0", &format!("link set eth0 address {MAC0}"));
         bench
     }
@@ -62,6 +71,7 @@ impl Bench {
             self.ip("srv", &format!("addr add {address} brd + dev {name}"));
         }
         self.ip("srv", &format!("link set {name} up"));
+        self.heard.borrow_mut().listen(&self.sandbox, Place::Host("lc0"), name);
     }
 
     /// Starts `bootlace serve` with these settings and waits for `ready`.
@@ -110,14 +120,9 @@ impl Bench {
 
     /// Runs udhcpc once on an interface of `lc0`; returns what it was given, as `name=value` lines.
     pub fn udhcpc(&self, interface: &str, more: &str) -> String {
-        let lease = self.sandbox.work().join(format!("lease-{interface}"));
-        let text = format!("#!/bin/sh\n[ \"$1\" = bound ] && env > {}\nexit 0\n", lease.display());
-        let script = self.sandbox.write("udhcpc.sh", text).unwrap();
-        self.sandbox.run(Place::Net, &["chmod", "+x", script.to_str().unwrap()]).unwrap();
-        let words = format!("udhcpc -i {interface} -f -q -n -t 8 -T 2 {more}");
-        let words: Vec<&str> = words.split_whitespace().chain(["-s", script.to_str().unwrap()]).collect();
-        let said = self.sandbox.run(Place::Host("lc0"), &words);
-        std::fs::read_to_string(&lease).unwrap_or_else(|_| panic!("no lease: {said:?}\n{}", self.log()))
+        let more: Vec<&str> = more.split_whitespace().collect();
+        let given = net::udhcpc(&self.sandbox, "lc0", interface, &more);
+        given.unwrap_or_else(|said| panic!("{said}\n{}", self.log()))
     }
 
     /// What `curl` gets in `lc0`, or why it got nothing.
@@ -159,6 +164,15 @@ impl Bench {
     }
 }
 
+/// Every answer of every test reads in tshark as in our own decoder.
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.heard.borrow_mut().judge();
+        }
+    }
+}
+
 /// Asks until it is answered or [`LIMIT`] is over.
 pub fn until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
@@ -168,28 +182,4 @@ pub fn until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
         }
     }
     None
-}
-
-/// Runs `work` in a thread inside a host's network namespace.
-pub fn in_host<T: Send + 'static>(host: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
-    let path = format!("/run/netns/{host}");
-    std::thread::spawn(move || {
-        let namespace = std::fs::File::open(path).unwrap();
-        nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
-        work()
-    })
-    .join()
-    .unwrap()
-}
-
-/// A file that the loader folder takes for the loader of that name.
-fn loader_like(name: &str) -> Vec<u8> {
-    let mut content = vec![0; 4096];
-    if name.ends_with(".efi") {
-        // MZ, offset of the PE header, PE signature, machine x86-64.
-        content[..2].copy_from_slice(b"MZ");
-        content[0x3c] = 0x80;
-        content[0x80..0x86].copy_from_slice(&[b'P', b'E', 0, 0, 0x64, 0x86]);
-    }
-    content
 }

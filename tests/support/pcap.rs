@@ -66,6 +66,8 @@ pub fn datagrams(file: &Path) -> Vec<Datagram> {
 fn udp(frame: &[u8], number: usize, time: Duration) -> Option<Datagram> {
     let (destination_mac, rest) = frame.split_first_chunk::<6>()?;
     let (source_mac, rest) = rest.split_first_chunk::<6>()?;
+    // One 802.1Q tag.
+    let rest = if rest.starts_with(&[0x81, 0x00]) { rest.get(4..)? } else { rest };
     let (source, destination, segment): (IpAddr, IpAddr, &[u8]) = match rest.get(..2)? {
         [0x08, 0x00] => {
             let packet = rest.get(2..)?;

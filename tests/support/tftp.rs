@@ -40,6 +40,8 @@ pub struct Receiver {
     confirmed: u64,
     /// Last block out of order: the ACK is repeated once for each run of such blocks with rising numbers.
     stray: Option<u16>,
+    /// The block number that follows 65535: 0 or 1.
+    pub restarts_at: u16,
     /// What arrived.
     pub bytes: Vec<u8>,
     /// The short last block arrived.
@@ -50,13 +52,21 @@ impl Receiver {
     /// After negotiation.
     pub fn new(blksize: u16, windowsize: u16) -> Self {
         let (blksize, windowsize) = (usize::from(blksize), u64::from(windowsize));
-        let bytes = Vec::new();
-        Self { blksize, windowsize, received: 0, confirmed: 0, stray: None, bytes, complete: false }
+        Self {
+            blksize,
+            windowsize,
+            received: 0,
+            confirmed: 0,
+            stray: None,
+            restarts_at: 0,
+            bytes: Vec::new(),
+            complete: false,
+        }
     }
 
     /// Takes one block; the number to acknowledge now, if any.
     pub fn on_data(&mut self, number: u16, payload: &[u8]) -> Option<u16> {
-        if number != (self.received + 1) as u16 || self.complete {
+        if number != self.number(self.received + 1) || self.complete {
             let same_run = self.stray.is_some_and(|last| (number.wrapping_sub(last) as i16) > 0);
             self.stray = Some(number);
             return (!same_run || self.windowsize == 1).then(|| self.acknowledge());
@@ -71,6 +81,13 @@ impl Receiver {
     /// Nothing came for a while: the number to acknowledge again.
     pub fn acknowledge(&mut self) -> u16 {
         self.confirmed = self.received;
-        self.received as u16
+        self.number(self.received)
+    }
+
+    fn number(&self, block: u64) -> u16 {
+        match (self.restarts_at, block) {
+            (0, _) | (_, 0) => block as u16,
+            _ => ((block - 1) % 65_535 + 1) as u16,
+        }
     }
 }

@@ -11,7 +11,7 @@ use bootlace::policy::Reason;
 use bootlace::records::{Nic, Node};
 use bootlace::tftp::packet::{self, Packet};
 use bootlace::tftp::server::{PORT, TRANSFERS_MAX};
-use bootlace::tftp::{self, Listen, TftpError};
+use bootlace::tftp::{self, Listen, Rollover, TftpError};
 
 use crate::client::{Receiver, ack, error, read_request, request};
 use crate::lan::{CLIENT, Known, SERVER, SERVER_TOO, in_namespace, on_lan};
@@ -77,9 +77,15 @@ impl Port {
 
     /// Follows a transfer whose next packet is DATA 1 to its end.
     fn fetch(&self, blksize: u16, windowsize: u16) -> Vec<u8> {
-        let mut receiver = Receiver::new(blksize, windowsize);
+        self.fetch_by(Receiver::new(blksize, windowsize)).0
+    }
+
+    /// The same by this receiver; and the server's port, which is one.
+    fn fetch_by(&self, mut receiver: Receiver) -> (Vec<u8>, u16) {
+        let mut port = None;
         while !receiver.complete {
             let (bytes, from) = self.next();
+            assert_eq!(*port.get_or_insert(from.port()), from.port(), "the port changed");
             let Ok(Packet::Data { block, payload }) = packet::parse(&bytes) else {
                 panic!("no DATA: {bytes:?}")
             };
@@ -87,7 +93,7 @@ impl Port {
                 self.send(from, &ack(number));
             }
         }
-        receiver.bytes
+        (receiver.bytes, port.unwrap_or_default())
     }
 }
 
@@ -174,6 +180,58 @@ fn a_transfer_stays_between_its_two_addresses() {
 
         port.ask(SERVER_TOO, &read_request("nothing", "octet", &[]));
         assert_eq!(port.next().1.ip(), IpAddr::V4(SERVER_TOO), "so do refusals");
+    });
+}
+
+/// [T1] [T5] [T14] `single_port`: one port for all, clients told apart by theirs, as NAT and firewalls need it.
+#[test]
+fn with_single_port_every_packet_comes_from_port_69() {
+    let knobs = Knobs { single_port: Some(true), ..Knobs::default() };
+    on_lan(Known { knobs, ..Known::default() }, |lan| {
+        let (one, two) = (vec![1; 30_000], vec![2; 30_000]);
+        lan.asset("one", &one);
+        lan.asset("two", &two);
+        let (first, second) = (Port::open(), Port::open());
+        let windowed = [("tsize", "0"), ("blksize", "1024"), ("windowsize", "4")];
+        first.ask(SERVER_TOO, &read_request("one", "octet", &windowed));
+        assert_eq!(first.option_ack().1, (SERVER_TOO, PORT).into());
+        // A second client begins, stutters and is served while the first one waits.
+        let request = read_request("two", "octet", &[("tsize", "0")]);
+        second.ask(SERVER_TOO, &request);
+        second.ask(SERVER_TOO, &request);
+        assert_eq!(
+            second.option_ack(),
+            second.option_ack(),
+            "asked again before the first ACK: answered again"
+        );
+        second.ask(SERVER_TOO, &error(8, "size only"));
+        second.ask(SERVER_TOO, &read_request("two", "octet", &[]));
+        assert_eq!(second.fetch_by(Receiver::new(512, 1)), (two, PORT));
+        first.ask(SERVER_TOO, &ack(0));
+        assert_eq!(first.fetch_by(Receiver::new(1024, 4)), (one, PORT));
+        let outcomes: Vec<_> = lan.events(3).into_iter().map(|event| event.outcome).collect();
+        assert_eq!(outcomes, [TftpOutcome::SizeProbe, TftpOutcome::Sent, TftpOutcome::Sent]);
+        // What belongs to no transfer is still told so, or nothing.
+        second.ask(SERVER_TOO, &[0, 3, 0, 1]);
+        assert!(matches!(lan.event().outcome, TftpOutcome::Illegal { .. }));
+    });
+}
+
+/// [T7]
+#[test]
+fn with_rollover_1_the_block_after_65535_is_1() {
+    let knobs = Knobs { rollover: Some(Rollover::One), ..Knobs::default() };
+    on_lan(Known { knobs, ..Known::default() }, |lan| {
+        let file: Vec<u8> = (0..8 * 66_000_usize).map(|index| (index / 8 % 251) as u8).collect();
+        lan.asset("file", &file);
+        let port = Port::open();
+        port.ask(SERVER, &read_request("file", "octet", &[("blksize", "8"), ("windowsize", "16")]));
+        let (_, transfer) = port.option_ack();
+        port.send(transfer, &ack(0));
+        let mut receiver = Receiver::new(8, 16);
+        receiver.restarts_at = 1;
+        assert!(port.fetch_by(receiver).0 == file, "bytes differ");
+        assert_eq!(lan.event().outcome, TftpOutcome::Sent);
     });
 }
 

@@ -1,5 +1,6 @@
 //! What firmware engineers have at hand: `tftp`, `atftp`, `curl`, busybox `tftp`.
 
+use bootlace::config::Knobs;
 use bootlace::journal::{TftpEvent, TftpOutcome};
 use bootlace::policy::Reason;
 
@@ -17,8 +18,18 @@ fn assert_sent(event: &TftpEvent, size: usize) {
 
 #[test]
 fn every_client_fetches_a_loader_byte_for_byte() {
+    every_client_fetches_a_loader(Knobs::default());
+}
+
+/// [T1]
+#[test]
+fn every_client_fetches_a_loader_from_port_69_alone() {
+    every_client_fetches_a_loader(Knobs { single_port: Some(true), ..Knobs::default() });
+}
+
+fn every_client_fetches_a_loader(knobs: Knobs) {
     let loader = pattern(300_000);
-    let known = Known { loaders: vec![("snponly-x86_64.efi", loader.clone())], ..Known::default() };
+    let known = Known { loaders: vec![("snponly-x86_64.efi", loader.clone())], knobs, ..Known::default() };
     on_lan(known, move |lan| {
         lan.asset("sub folder/exact.bin", &pattern(1432 * 40));
         lan.asset("one", b"1");

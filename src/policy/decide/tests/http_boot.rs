@@ -64,6 +64,7 @@ fn the_first_file_by_http_may_be_a_shim_a_loader_an_image_or_elsewhere() {
         ),
         ("images/installer.iso", "http://10.0.0.1:8081/images/installer.iso"),
         ("http://10.9.9.9/shimx64.efi", "http://10.9.9.9/shimx64.efi"),
+        ("https://10.9.9.9/shimx64.efi", "https://10.9.9.9/shimx64.efi"),
     ] {
         let mut ask = http_boot(Mode::Reservation);
         ask.nodes[0].loader = Some(loader.into());

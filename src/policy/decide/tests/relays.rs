@@ -152,6 +152,17 @@ fn a_server_identifier_override_is_option_54_and_means_us() {
     assert_eq!(without.silence(), Reason::OtherServerChosen, "nothing was overridden");
 }
 
+/// [R3]: BOOTP knows no server identifier, also where a relay states one (RFC 1534).
+#[test]
+fn plain_bootp_behind_a_relay_gets_no_server_identifier() {
+    let mut ask = relayed(&[(82, &[11, 4, 10, 1, 0, 1])]);
+    ask.message = 0;
+    ask.settings.knobs.bootp = Some(true);
+    let reply = ask.reply();
+    assert_eq!((reply.message, reply.yiaddr, reply.option(54)), (MessageType::Bootp, BEHIND, None));
+    assert!(reply.option(82).is_some(), "what the relay sent comes back to it");
+}
+
 /// [R3] in proxy mode: a REQUEST that names the override is the DHCP server's business all the same.
 #[test]
 fn a_proxy_offers_the_override_too_and_stays_out_of_the_request() {

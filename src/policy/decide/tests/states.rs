@@ -151,10 +151,15 @@ fn a_nodes_typed_options_are_sent_in_every_mode() {
         ask.nodes[0].options = vec![
             TypedOption { code: 209, value: b"pxelinux.cfg/own".to_vec() },
             TypedOption { code: 42, value: vec![10, 0, 0, 3] },
+            TypedOption { code: 7, value: vec![10, 0, 0, 4] },
+            TypedOption { code: 239, value: b"http://10.0.0.1/ztp".to_vec() },
         ];
         let reply = ask.reply();
         assert_eq!(reply.option(209), Some(&b"pxelinux.cfg/own"[..]), "{}", mode.name());
-        assert_eq!(reply.option(42).is_some(), mode.gives_addresses(), "{}", mode.name());
+        for of_the_lease in [42, 7, 239] {
+            let sent = reply.option(of_the_lease).is_some();
+            assert_eq!(sent, mode.gives_addresses(), "{}: {of_the_lease}", mode.name());
+        }
     }
 }
 
@@ -271,6 +276,12 @@ fn plain_bootp_gets_its_address_for_ever_and_the_file_only_by_setting() {
     assert_eq!(encoded.len(), 300);
     let read = Packet::parse(&encoded).unwrap();
     assert_eq!((read.message_type(), read.options.get(1)), (None, Some(&[255, 255, 255, 0][..])));
+    // RFC 951 alone, without the cookie of RFC 1048: the header says all, nothing stands behind it.
+    let reply = Reply { has_options: false, ..answer.reply.clone() };
+    let encoded = reply.encode(answer.limit).bytes;
+    let read = Packet::parse(&encoded).unwrap();
+    assert_eq!((read.yiaddr(), read.siaddr(), read.has_cookie()), (RESERVED, SERVER, false));
+    assert_eq!((encoded.len(), encoded[236..].iter().all(|byte| *byte == 0)), (300, true));
     assert_eq!(without_records(bootp()).silence(), Reason::UnknownMac);
     let mut proxied = bootp();
     proxied.mode = Mode::Proxy;
