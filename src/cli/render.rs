@@ -16,6 +16,7 @@ use crate::firmware::Loaders;
 use crate::openchami::api::{Ask, Asker, Found, Handler, Reply, Request, Routed, route};
 use crate::openchami::cloud_init::files;
 use crate::openchami::cloud_init::render::{Rendered, render};
+use crate::openchami::history::History;
 use crate::openchami::xname::Location;
 use crate::records::{self, Node};
 use crate::world::World;
@@ -213,7 +214,7 @@ fn answered(world: &World, path: &str) -> Option<Reply> {
 }
 
 fn read(request: &Request, found: &Found, world: &World) -> Option<Reply> {
-    let ask = Ask { request, found, world };
+    let ask = Ask { request, found, world, history: &History::default() };
     match found.route.handler {
         Handler::Read(read) | Handler::Keep(_, read) => Some(read(&ask)),
         Handler::Write(_) => None,

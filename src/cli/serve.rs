@@ -20,7 +20,6 @@ use crate::link::dhcp::{self, Listener};
 use crate::link::{Interface, LinkError, Links, Peers};
 use crate::openchami::start::Running;
 use crate::reload::{self, Assembled};
-use crate::world::Current;
 use crate::{control, firmware, http, openchami, tftp};
 
 /// How long open transfers may go on after a signal.
@@ -205,17 +204,12 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         http::bind(&addresses)?
     };
 
-    let admin = {
-        let _in_runtime = for_http.enter();
-        http::admin::bind(&world.settings, world.settings.state.as_deref())?
-    };
     let control = control::folder(world.settings.state.as_deref()).and_then(|folder| {
         let bound = control::server::bind(&folder);
         // Commands can do without it, machines boot without it.
         bound.inspect_err(|error| journal.say(Level::Warn, "control", error.to_string())).ok()
     });
-    let api_url = admin.as_ref().map(http::admin::AdminListener::url);
-    let ready = ready(&world, &interfaces, &transports, &addresses, api_url);
+    let ready = ready(&world, &interfaces, &transports, &addresses);
     let running = openchami::start::start(world, journal)?;
     let current = running.current.clone();
     let peers = Peers::on(links.clone());
@@ -245,7 +239,6 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
             report_end(ended.map_err(anyhow::Error::from), &failed);
         }));
     }
-    let admin_peers = peers.clone();
     let http_journal = journal.clone();
     let http_task = for_http.spawn(http::serve(
         http_listeners,
@@ -258,13 +251,7 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
     ));
     let control_task = control.map(|listener| {
         let handler = openchami::api::local::handler(running.api.clone());
-        for_http.spawn(control::server::serve(listener, handler, stopped.clone()))
-    });
-    let admin_task = admin.map(|listener| {
-        let (api, journal) = (running.api.clone(), journal.clone());
-        let who = identify(admin_peers, current.clone());
-        let sink: http::Sink = std::sync::Arc::new(move |event| journal.note(event));
-        for_http.spawn(http::admin::serve(listener, api, current.clone(), who, sink, stopped))
+        for_http.spawn(control::server::serve(listener, handler, stopped))
     });
 
     let ended = for_http.block_on(async {
@@ -275,9 +262,6 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         // Nobody listens for `stop` any more only when everything has ended already.
         let _ = stop.send(true);
         let _ = tokio::time::timeout(DRAIN, http_task).await;
-        if let Some(task) = admin_task {
-            let _ = tokio::time::timeout(DRAIN, task).await;
-        }
         if let Some(task) = control_task {
             // Whatever ends it then, its socket goes with the process.
             let _ = tokio::time::timeout(DRAIN, task).await;
@@ -327,14 +311,6 @@ async fn until_signal(
         reload::reload(flags, running, &links.interfaces(), journal).await;
         watcher.follow(&running.current.load().settings, flags.config.as_deref());
     }
-}
-
-/// Who asks the API: a path of a node's own is for the node at the asking address only.
-fn identify(peers: Peers, current: Current) -> http::admin::Identify {
-    std::sync::Arc::new(move |address| {
-        let (asker, doubt) = http::services::asker(&peers, &current.load().records, address);
-        (asker, doubt.map(|doubt| doubt.to_string()))
-    })
 }
 
 /// The served interfaces, and loopback: who tries `tftp OUR_ADDRESS` on this very machine asks over that.
@@ -404,13 +380,12 @@ fn ready(
     interfaces: &[Interface],
     transports: &[&str],
     http: &[SocketAddr],
-    api: Option<String>,
 ) -> Event {
     let settings = &world.settings;
     let join = |items: Vec<String>| items.join(",");
     let modes: BTreeSet<&str> =
         settings.interfaces.iter().map(|interface| interface.mode.unwrap_or(settings.mode).name()).collect();
-    let mut fields = vec![
+    let fields = vec![
         ("interface", join(interfaces.iter().map(|interface| interface.name.to_string()).collect()).into()),
         ("mode", join(modes.into_iter().map(str::to_owned).collect()).into()),
         ("http", join(http.iter().map(ToString::to_string).collect()).into()),
@@ -418,6 +393,5 @@ fn ready(
         ("entries", world.records.entry_count().into()),
         ("transport", join(transports.iter().map(|transport| (*transport).to_owned()).collect()).into()),
     ];
-    fields.extend(api.map(|url| ("api", url.into())));
     Event::Notice(Notice { level: Level::Info, name: "ready", text: String::new(), fields })
 }
