@@ -418,8 +418,7 @@ mod tests {
         let templates = with("a.ipxe", "#!ipxe\necho {{ node.extra.rack }}\n").unwrap();
         let mut node = Node { name: Some("n".to_owned()), ..Node::default() };
         node.extra = serde_json::json!({"rack": "r7"});
-        let render =
-            |node: &Node| templates.render("a.ipxe", &Values::of_node(node, None, None));
+        let render = |node: &Node| templates.render("a.ipxe", &Values::of_node(node, None, None));
         assert_eq!(render(&node).unwrap(), "#!ipxe\necho r7\n");
         node.extra = serde_json::json!({});
         let error = render(&node).unwrap_err();

@@ -16,6 +16,7 @@ use crate::firmware::Loaders;
 use crate::openchami::api::{Ask, Asker, Found, Handler, Reply, Request, Routed, route};
 use crate::openchami::cloud_init::files;
 use crate::openchami::cloud_init::render::{Rendered, render};
+use crate::openchami::history::History;
 use crate::openchami::xname::Location;
 use crate::records::{self, Node};
 use crate::world::World;
@@ -171,7 +172,10 @@ fn xname(world: &World, node: &str) -> anyhow::Result<String> {
         None => by_name(),
     };
     let found = found.ok_or_else(|| anyhow!("there is no node {node} in the files"))?;
-    let xname = found.xname.as_ref().ok_or_else(|| anyhow!("{node} has no xname, by which cloud-init knows nodes"))?;
+    let xname = found
+        .xname
+        .as_ref()
+        .ok_or_else(|| anyhow!("{node} has no xname, by which cloud-init knows nodes"))?;
     Ok(xname.to_string())
 }
 
@@ -210,7 +214,7 @@ fn answered(world: &World, path: &str) -> Option<Reply> {
 }
 
 fn read(request: &Request, found: &Found, world: &World) -> Option<Reply> {
-    let ask = Ask { request, found, world };
+    let ask = Ask { request, found, world, history: &History::default() };
     match found.route.handler {
         Handler::Read(read) | Handler::Keep(_, read) => Some(read(&ask)),
         Handler::Write(_) => None,
@@ -219,7 +223,8 @@ fn read(request: &Request, found: &Found, world: &World) -> Option<Reply> {
 
 impl Api {
     fn new(url: &str, args: &Args) -> anyhow::Result<Self> {
-        let mut client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
+        let mut client =
+            reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
         if let Some(file) = &args.cacert {
             client = client.add_root_certificate(certificate(file)?);
         }
@@ -253,5 +258,6 @@ impl Api {
 #[allow(clippy::disallowed_methods, reason = "cli/ is a shell: it reads the files it is given")]
 fn certificate(file: &Path) -> anyhow::Result<reqwest::Certificate> {
     let pem = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    reqwest::Certificate::from_pem(&pem).with_context(|| format!("{} is no certificate (PEM)", file.display()))
+    reqwest::Certificate::from_pem(&pem)
+        .with_context(|| format!("{} is no certificate (PEM)", file.display()))
 }

@@ -13,6 +13,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::link::Peers;
 use crate::link::identity::{self, Doubt};
+use crate::openchami::access::forwarded;
 use crate::openchami::api::route::normalise;
 use crate::openchami::api::{self, Access, Asker, Found, Reply, Routed, route};
 use crate::records::Snapshot;
@@ -114,10 +115,14 @@ pub(super) async fn answer(
             return Some(replied(what, None, reply));
         }
     };
-    let address = caller.peer.ip().to_canonical();
+    let world = door.world.load();
+    // A trusted proxy speaks for others only; who hands on no address is nobody.
+    let trusted = &world.settings.api.trusted_proxies;
+    let client = forwarded::client(caller.peer.ip(), request.headers(), trusted);
+    let address = client.unwrap_or_else(|| caller.peer.ip().to_canonical());
     let (asker, doubt) = match access {
-        Access::Node => {
-            let (world, peers) = (door.world.load(), door.peers.clone());
+        Access::Node if client.is_some() => {
+            let peers = door.peers.clone();
             let identified =
                 tokio::task::spawn_blocking(move || asker(&peers, &world.records, address)).await;
             identified.unwrap_or_else(|_| (Asker::unknown(address), None))

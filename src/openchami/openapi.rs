@@ -60,7 +60,7 @@ fn operation(route: &Route, path: &str) -> Value {
     let security = match route.access {
         Access::Admin | Access::Local => json!([{TOKEN: []}]),
         Access::Inventory => json!([{TOKEN: []}, {}]),
-        Access::Open | Access::Node => json!([]),
+        Access::Open | Access::Public | Access::Node => json!([]),
     };
     let mut operation = json!({
         "operationId": format!("{}{name}", route.method.as_str().to_ascii_lowercase()),

@@ -181,8 +181,15 @@ fn the_cloud_init_examples_are_right_and_show_every_key() {
 
 #[test]
 fn cloud_init_files_that_settings_name_are_checked_with_their_lines() {
-    let folder = Folder::with(&[("bootlace.yaml", "cloud_init: .\n"), ("groups.yaml", "- name: a\n  file:\n    encoding: rot13\n")]);
+    let folder = Folder::with(&[
+        ("bootlace.yaml", "cloud_init: .\n"),
+        ("groups.yaml", "- name: a\n  file:\n    encoding: rot13\n"),
+    ]);
     let (code, result) = folder.check_json(&["bootlace.yaml"]);
     let problem = &result["diagnostics"][0];
-    assert_eq!((code, &problem["code"], &problem["line"]), (1, &"wrong-value".into(), &3.into()), "{result:#}");
+    assert_eq!(
+        (code, &problem["code"], &problem["line"]),
+        (1, &"wrong-value".into(), &3.into()),
+        "{result:#}"
+    );
 }

@@ -115,7 +115,10 @@ fn r102_r103_a_node_reads_its_meta_data_and_the_same_id_each_time() {
             "vendor_data": {"cloud_init_base_url": "http://172.16.0.254:8081/cloud-init",
                 "groups": {"compute": {"Description": "compute config", "zone": "a"}}}}}}),
     );
-    assert_eq!(found["instance_data"]["v1"]["vendor_data"]["groups"]["compute"].as_object().unwrap().len(), 2);
+    assert_eq!(
+        found["instance_data"]["v1"]["vendor_data"]["groups"]["compute"].as_object().unwrap().len(),
+        2
+    );
     assert_eq!(meta_data(&site), found);
     // After a restart, by the URL without a slash, and from the other service too.
     site.stop();
@@ -176,7 +179,10 @@ fn r110_r111_an_administrator_reads_what_a_node_would_and_only_on_the_api() {
     let site = f2();
     let path = "/cloud-init/admin/impersonation/x1000c0s0b1n0/meta-data";
     let found = yaml(&site.get(path).is(200));
-    assert_holds(&found, &json!({"local-hostname": "de02", "instance_data": {"v1": {"local_ipv4": "172.16.0.2"}}}));
+    assert_holds(
+        &found,
+        &json!({"local-hostname": "de02", "instance_data": {"v1": {"local_ipv4": "172.16.0.2"}}}),
+    );
     let file = format!("/cloud-init/admin/impersonation/{NODE}/compute.yaml");
     assert_eq!(site.get(&file).is(200).text(), CONTENT);
     let vendor_data = site.get(&format!("/cloud-init/admin/impersonation/{NODE}/vendor-data")).is(200).text();
@@ -208,7 +214,8 @@ fn nothing_that_a_stranger_says_makes_it_a_node() {
         let value = if header == "Forwarded" { "for=172.16.0.1" } else { "172.16.0.1" };
         site.ask("n77", HTTP, "GET", "/cloud-init/meta-data", &[(header, value)], b"").is(422);
     }
-    site.node_get("n77", "/cloud-init/meta-data?ip=172.16.0.1&mac=52:54:00:be:ef:01&name=x1000c0s0b0n0").is(422);
+    site.node_get("n77", "/cloud-init/meta-data?ip=172.16.0.1&mac=52:54:00:be:ef:01&name=x1000c0s0b0n0")
+        .is(422);
 }
 
 #[test]
@@ -218,7 +225,9 @@ fn a_stranger_who_takes_a_nodes_address_is_still_a_stranger() {
     site.sandbox.host("thief", Some("172.16.0.2/24")).unwrap();
     site.node_get("thief", "/cloud-init/meta-data").is(422);
     // And node 1 at node 2's address is neither.
-    site.sandbox.run(Place::Host("thief"), &["ip", "link", "set", "eth0", "address", "52:54:00:be:ef:01"]).unwrap();
+    site.sandbox
+        .run(Place::Host("thief"), &["ip", "link", "set", "eth0", "address", "52:54:00:be:ef:01"])
+        .unwrap();
     site.sandbox.run(Place::Host("n1"), &["ip", "link", "set", "eth0", "down"]).unwrap();
     site.sandbox.run(Place::Host("srv"), &["ip", "neigh", "flush", "all"]).unwrap();
     site.node_get("thief", "/cloud-init/meta-data").is(422);
@@ -233,7 +242,8 @@ fn a_node_calls_home_for_itself_and_is_ready() {
     let id = meta_data(&site)["instance-id"].as_str().unwrap().to_owned();
     let component = || site.get(&format!("/hsm/v2/State/Components/{NODE}")).is(200).json();
     let form = b"pub_key_rsa=ssh-rsa+AAAA&instance_id=i-1&hostname=de01";
-    for (host, path) in [("n77", format!("/phone-home/{id}")), ("n1", "/phone-home/x1000c0s0b1n0".to_owned())] {
+    for (host, path) in [("n77", format!("/phone-home/{id}")), ("n1", "/phone-home/x1000c0s0b1n0".to_owned())]
+    {
         site.ask(host, HTTP, "POST", &path, &[], form).is(403);
     }
     assert_eq!(component()["State"], "On");

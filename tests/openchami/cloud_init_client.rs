@@ -38,8 +38,13 @@ cloud_final_modules: [scripts-user, phone-home]
 fn folder() -> PathBuf {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/cloud-init-root");
     let output = Command::new(script).arg("--path").output().unwrap();
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(String::from_utf8(output.stdout).unwrap().trim());
-    assert!(folder.join("usr/bin/cloud-init").exists(), "{} is not there: scripts/setup.sh test", folder.display());
+    let folder =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(String::from_utf8(output.stdout).unwrap().trim());
+    assert!(
+        folder.join("usr/bin/cloud-init").exists(),
+        "{} is not there: scripts/setup.sh test",
+        folder.display()
+    );
     folder
 }
 
@@ -80,7 +85,10 @@ fn site() -> Site {
 fn applied(site: &Site, run: &Run) {
     assert_eq!(run.section("host name"), "de01");
     let users = run.section("users");
-    assert!(users.lines().any(|line| line.starts_with("operator:") && line.ends_with(":/bin/bash")), "{users}");
+    assert!(
+        users.lines().any(|line| line.starts_with("operator:") && line.ends_with(":/bin/bash")),
+        "{users}"
+    );
     assert!(run.section("keys").contains("ssh-ed25519 AAAA u@h"), "{}", run.text);
     assert_eq!(run.section("file"), "de01 a");
     let instance: Value = serde_json::from_str(run.section("instance")).unwrap();
@@ -115,6 +123,7 @@ fn the_real_cloud_init_finds_its_data_by_a_url_without_a_slash_too() {
     let site = site();
     let run = boot(&site, "http://172.16.0.254:8081/cloud-init");
     applied(&site, &run);
-    let asked = |path: &str| site.entries().iter().any(|entry| entry["path"] == path && entry["status"] == 200);
+    let asked =
+        |path: &str| site.entries().iter().any(|entry| entry["path"] == path && entry["status"] == 200);
     assert!(asked("/cloud-initmeta-data") && asked("/cloud-init/compute.yaml"), "{}", site.log());
 }

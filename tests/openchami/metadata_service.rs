@@ -21,8 +21,10 @@ fn site() -> Site {
     assert_holds(&made, &json!({"kind": "ClusterDefaults", "metadata": {"name": "default"}, "spec": spec}));
     assert!(uid_of(&made["metadata"]["uid"], "clusterdefaults-"), "{made}");
     let spec = json!({"template": "#cloud-config\nruncmd: [hostname]\n"});
-    let made =
-        site.post("/metadata-service/groups", &json!({"metadata": {"name": "compute"}, "spec": spec})).is(201).json();
+    let made = site
+        .post("/metadata-service/groups", &json!({"metadata": {"name": "compute"}, "spec": spec}))
+        .is(201)
+        .json();
     assert_holds(&made, &json!({"kind": "Group", "spec": spec}));
     assert!(uid_of(&made["metadata"]["uid"], "group-"), "{made}");
     site

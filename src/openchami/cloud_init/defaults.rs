@@ -15,9 +15,7 @@ pub const NID_LENGTH_MAX: u8 = 10;
 pub fn in_force(inventory: &Inventory) -> Option<Arc<ClusterDefaults>> {
     let latest = inventory.cluster_defaults.get(inventory.last(Index::DefaultsUpdated)?)?;
     match inventory.cluster_defaults.filed_records().next() {
-        Some(filed) if filed.record.metadata.uid != latest.metadata.uid => {
-            Some(filed.over(&latest))
-        }
+        Some(filed) if filed.record.metadata.uid != latest.metadata.uid => Some(filed.over(&latest)),
         _ => Some(latest),
     }
 }

@@ -144,10 +144,14 @@ fn an_instance_id_that_was_asked_for_in_time_counts_unless_it_is_an_xname() {
     // The command line always sends it, empty where nobody gave one.
     on.send("PUT", &path, "{\"instance-id\":\"\",\"local-hostname\":\"b\"}");
     let found = meta_data(&mut on);
-    assert_eq!((found["instance-id"].as_str(), found["local-hostname"].as_str()), (Some("i-mine"), Some("b")));
+    assert_eq!(
+        (found["instance-id"].as_str(), found["local-hostname"].as_str()),
+        (Some("i-mine"), Some("b"))
+    );
 
     let mut on = site();
-    let info = json!({"metadata": {"name": "whatever"}, "spec": {"instance_id": NODE, "local_hostname": "c"}});
+    let info =
+        json!({"metadata": {"name": "whatever"}, "spec": {"instance_id": NODE, "local_hostname": "c"}});
     assert_eq!(on.send("POST", "/metadata-service/instanceinfos", &info.to_string()).status, 201);
     let found = meta_data(&mut on);
     assert!(found["instance-id"].as_str().unwrap().starts_with("i-"));
@@ -198,7 +202,11 @@ fn strangers_get_a_constant_and_nothing_else() {
         let reply = on.get(&format!("/cloud-init/{path}"));
         assert_eq!((reply.status.as_u16(), reply.body.len()), (422, 0), "{path}");
         let reply = on.get(&format!("/metadata-service/{path}"));
-        assert_eq!((reply.status.as_u16(), reply.value()["error"].as_str()), (404, Some("node not found")), "{path}");
+        assert_eq!(
+            (reply.status.as_u16(), reply.value()["error"].as_str()),
+            (404, Some("node not found")),
+            "{path}"
+        );
     }
     assert_eq!(on.get("/cloud-init/user-data").body_text(), "#cloud-config");
     assert_eq!(on.get("/metadata-service/user-data").body_text(), "#cloud-config\n");
@@ -271,8 +279,15 @@ fn non_text_meta_data_is_shown_as_json_where_texts_are_needed_and_stays_what_it_
 fn wrong_values_change_nothing() {
     let mut on = site();
     for body in [
-        "{\"base-url\":\"ftp://h/\"}", "{\"base-url\":\"http://\"}", "{\"short-name\":\"a\\nb\"}",
-        "{\"nid-length\":11}", "{\"nid-length\":-1}", "{\"public-keys\":\"x\"}", "[", "[]", "",
+        "{\"base-url\":\"ftp://h/\"}",
+        "{\"base-url\":\"http://\"}",
+        "{\"short-name\":\"a\\nb\"}",
+        "{\"nid-length\":11}",
+        "{\"nid-length\":-1}",
+        "{\"public-keys\":\"x\"}",
+        "[",
+        "[]",
+        "",
     ] {
         let reply = on.send("POST", "/cloud-init/admin/cluster-defaults", body);
         assert_eq!((reply.status.as_u16(), reply.body.len()), (400, 0), "{body}");
@@ -314,20 +329,27 @@ fn the_last_changed_cluster_defaults_count_also_when_the_clock_goes_back() {
     let send = |on: &mut Harness, name: &str| {
         let spec = json!({"base_url": "http://h", "cluster_name": name, "short_name": name, "nid_length": 2});
         let body = json!({"metadata": {"name": name}, "spec": spec}).to_string();
-        on.send("POST", "/metadata-service/clusterdefaultss", &body).value()["metadata"]["uid"].as_str().unwrap().to_owned()
+        on.send("POST", "/metadata-service/clusterdefaultss", &body).value()["metadata"]["uid"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     };
     let first = send(&mut on, "aa");
     assert!(first.starts_with("clusterdefaults-") && first.len() == 24, "{first}");
     on.now -= jiff::SignedDuration::from_hours(5);
     send(&mut on, "bb");
     assert_eq!(meta_data(&mut on)["local-hostname"], "bb01");
-    let patch = on.send("PATCH", &format!("/metadata-service/clusterdefaultss/{first}"), "{\"short_name\":\"cc\"}");
+    let patch =
+        on.send("PATCH", &format!("/metadata-service/clusterdefaultss/{first}"), "{\"short_name\":\"cc\"}");
     assert_eq!(patch.status, 200);
     assert_eq!(meta_data(&mut on)["local-hostname"], "cc01");
     // cloud-init knows one set: it is the one that counts.
     assert_eq!(on.get("/cloud-init/admin/cluster-defaults").value()["cluster-name"], "aa");
     on.send("POST", "/cloud-init/admin/cluster-defaults", "{\"cluster-name\":\"dd\"}");
-    assert_eq!(on.get(&format!("/metadata-service/clusterdefaultss/{first}")).value()["spec"]["cluster_name"], "dd");
+    assert_eq!(
+        on.get(&format!("/metadata-service/clusterdefaultss/{first}")).value()["spec"]["cluster_name"],
+        "dd"
+    );
     on.send("DELETE", &format!("/metadata-service/clusterdefaultss/{first}"), "");
     assert_eq!(meta_data(&mut on)["local-hostname"], "bb01");
 }
@@ -377,12 +399,18 @@ fn what_files_state_the_api_cannot_change() {
     assert_eq!(on.send("POST", defaults, "{\"cluster-name\":\"demo\",\"short-name\":\"de\"}").status, 201);
     assert_eq!(meta_data(&mut on)["cluster-name"], "demo");
     let newer = json!({"metadata": {"name": "d"}, "spec": {"base_url": "http://h", "cluster_name": "c", "short_name": "no"}});
-    refused(on.send("POST", "/metadata-service/clusterdefaultss", &newer.to_string()), "defaults.yaml", 1, "nid-length");
+    refused(
+        on.send("POST", "/metadata-service/clusterdefaultss", &newer.to_string()),
+        "defaults.yaml",
+        1,
+        "nid-length",
+    );
     let groups = "/cloud-init/admin/groups";
     refused(on.send("DELETE", &format!("{groups}/compute"), ""), "groups.yaml", 1, "name");
     let other = json!({"name": "compute", "file": {"content": "x"}}).to_string();
     refused(on.send("POST", groups, &other), "groups.yaml", 1, "content");
-    let same = json!({"name": "compute", "description": "d", "file": {"content": "#cloud-config"}}).to_string();
+    let same =
+        json!({"name": "compute", "description": "d", "file": {"content": "#cloud-config"}}).to_string();
     assert_eq!(on.send("POST", groups, &same).status, 201);
     assert_eq!(on.get(&format!("{groups}/compute")).value()["description"], "d");
     let info = format!("/cloud-init/admin/instance-info/{NODE}");
@@ -409,7 +437,9 @@ fn renaming_a_group_leaves_no_second_one() {
 #[test]
 fn peers_are_stored_and_nothing_more() {
     let mut on = site();
-    let body = |ip: &str| json!({"metadata": {"name": "p"}, "spec": {"public_key": "k=", "allowed_ip": ip}}).to_string();
+    let body = |ip: &str| {
+        json!({"metadata": {"name": "p"}, "spec": {"public_key": "k=", "allowed_ip": ip}}).to_string()
+    };
     assert_eq!(on.send("POST", "/metadata-service/wireguardpeers", &body("10.0.0.2")).status, 400);
     let made = on.send("POST", "/metadata-service/wireguardpeers", &body("10.0.0.2/32"));
     assert_eq!((made.status.as_u16(), made.value()["kind"].as_str()), (201, Some("WireGuardPeer")));
