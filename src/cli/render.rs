@@ -214,7 +214,8 @@ fn answered(world: &World, path: &str) -> Option<Reply> {
 }
 
 fn read(request: &Request, found: &Found, world: &World) -> Option<Reply> {
-    let ask = Ask { request, found, world, history: &History::default() };
+    let history = History::default();
+    let ask = Ask { request, found, world, history: &history };
     match found.route.handler {
         Handler::Read(read) | Handler::Keep(_, read) => Some(read(&ask)),
         Handler::Write(_) => None,

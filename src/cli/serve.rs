@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -204,12 +205,17 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         http::bind(&addresses)?
     };
 
+    let admin = {
+        let _in_runtime = for_http.enter();
+        http::admin::bind(&world.settings, world.settings.state.as_deref(), jiff::Timestamp::now())?
+    };
     let control = control::folder(world.settings.state.as_deref()).and_then(|folder| {
         let bound = control::server::bind(&folder);
         // Commands can do without it, machines boot without it.
         bound.inspect_err(|error| journal.say(Level::Warn, "control", error.to_string())).ok()
     });
-    let ready = ready(&world, &interfaces, &transports, &addresses);
+    let api = admin.as_ref().map(http::admin::AdminListener::url);
+    let ready = ready(&world, &interfaces, &transports, &addresses, api);
     let running = openchami::start::start(world, journal)?;
     let current = running.current.clone();
     let peers = Peers::on(links.clone());
@@ -240,6 +246,7 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         }));
     }
     let http_journal = journal.clone();
+    let for_admin = peers.clone();
     let http_task = for_http.spawn(http::serve(
         http_listeners,
         listen,
@@ -249,6 +256,17 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         http_journal,
         stopped.clone(),
     ));
+    let admin_task = admin.map(|listener| {
+        let (peers, current) = (for_admin, running.current.clone());
+        let who: http::admin::Identify = Arc::new(move |address| {
+            let (asker, doubt) = http::services::asker(&peers, &current.load().records, address);
+            (asker, doubt.map(|doubt| doubt.to_string()))
+        });
+        let journal = journal.clone();
+        let sink: http::Sink = Arc::new(move |event| journal.note(event));
+        let (api, world) = (running.api.clone(), running.current.clone());
+        for_http.spawn(http::admin::serve(listener, api, world, who, sink, stopped.clone()))
+    });
     let control_task = control.map(|listener| {
         let handler = openchami::api::local::handler(running.api.clone());
         for_http.spawn(control::server::serve(listener, handler, stopped))
@@ -262,6 +280,9 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
         // Nobody listens for `stop` any more only when everything has ended already.
         let _ = stop.send(true);
         let _ = tokio::time::timeout(DRAIN, http_task).await;
+        if let Some(task) = admin_task {
+            let _ = tokio::time::timeout(DRAIN, task).await;
+        }
         if let Some(task) = control_task {
             // Whatever ends it then, its socket goes with the process.
             let _ = tokio::time::timeout(DRAIN, task).await;
@@ -380,6 +401,7 @@ fn ready(
     interfaces: &[Interface],
     transports: &[&str],
     http: &[SocketAddr],
+    api: Option<String>,
 ) -> Event {
     let settings = &world.settings;
     let join = |items: Vec<String>| items.join(",");
@@ -389,6 +411,7 @@ fn ready(
         ("interface", join(interfaces.iter().map(|interface| interface.name.to_string()).collect()).into()),
         ("mode", join(modes.into_iter().map(str::to_owned).collect()).into()),
         ("http", join(http.iter().map(ToString::to_string).collect()).into()),
+        ("api", api.unwrap_or_else(|| "none".to_owned()).into()),
         ("nodes", world.records.node_count().into()),
         ("entries", world.records.entry_count().into()),
         ("transport", join(transports.iter().map(|transport| (*transport).to_owned()).collect()).into()),

@@ -230,29 +230,45 @@ fn r156_path_and_method_come_before_the_token_and_the_record_after_it() {
 }
 
 #[test]
-fn r158_nothing_is_stored_without_a_token_and_the_boot_facing_listener_knows_no_such_path() {
+fn r157_impersonation_is_for_the_administrator_and_not_on_the_boot_facing_listener() {
     let on = Ft::with_records(&[]);
-    let group = json!({"label": "login", "description": "The login group",
-        "members": {"ids": ["x1000c0s0b0n0"]}});
-    refused(on.ask("POST", "/hsm/v2/groups", None, group.to_string().as_bytes()), "no token found");
-    let groups = on.with_token("GET", "/hsm/v2/groups", &Value::Null).is(200).json();
-    assert_eq!(groups.as_array().unwrap().len(), 1, "{groups}");
-    let made = on.with_token("POST", "/hsm/v2/groups", &group).is(201).json();
-    assert_eq!(made, json!([{"URI": "/hsm/v2/groups/login"}]));
-    assert!(on.site.log().contains("by admin"), "the log says whose token wrote: {}", on.site.log());
+    let path = "/cloud-init/admin/impersonation/x1000c0s0b0n0/meta-data";
+    refused(on.get(path), "no token found");
+    assert!(on.with_token("GET", path, &Value::Null).is(200).text().contains("x1000c0s0b0n0"));
     let bearer = format!("Bearer {}", on.token);
-    for (method, path) in [
-        ("POST", "/hsm/v2/groups"),
-        ("GET", NODE),
-        ("PUT", "/boot/v1/bootparameters"),
-        ("POST", "/cloud-init/admin/groups"),
-        ("GET", "/cloud-init/admin/impersonation/x1000c0s0b0n0/meta-data"),
-        ("POST", "/boot-service/bootconfigurations"),
-    ] {
-        let answer = on.site.ask("n1", HTTP, method, path, &[("Authorization", &bearer)], b"{}");
-        assert!(matches!(answer.status, 404 | 405), "{method} {path}: {answer:?}");
+    for host in ["n1", "n77"] {
+        let answer = on.site.ask(host, HTTP, "GET", path, &[("Authorization", &bearer)], b"").is(404);
         assert!(!answer.text().contains("x1000c0s0b0n0"), "{answer:?}");
     }
+}
+
+#[test]
+fn r158_nothing_is_stored_without_a_token_and_the_boot_facing_listener_knows_no_such_path() {
+    let on = Ft::with_records(&[]);
+    let parameters = json!({"macs": ["52:54:00:be:ef:01"], "kernel": "http://172.16.0.254/k",
+        "initrd": "http://172.16.0.254/i", "params": "quiet"});
+    let group = json!({"label": "login", "description": "The login group",
+        "members": {"ids": ["x1000c0s0b0n0"]}});
+    let cloud_group = json!({"name": "compute", "description": "compute group", "meta-data": {"a": "b"}});
+    let configuration = json!({"metadata": {"name": "compute"}, "spec": {"macs": ["52:54:00:be:ef:02"],
+        "kernel": "http://172.16.0.254/k2", "initrd": "http://172.16.0.254/i2", "params": "quiet"}});
+    let bearer = format!("Bearer {}", on.token);
+    for (method, path, body, status, list) in [
+        ("PUT", "/boot/v1/bootparameters", parameters, 200, "/boot/v1/bootparameters"),
+        ("POST", "/hsm/v2/groups", group, 201, "/hsm/v2/groups"),
+        ("POST", "/cloud-init/admin/groups", cloud_group, 201, "/cloud-init/admin/groups"),
+        ("POST", "/boot-service/bootconfigurations", configuration, 201, "/boot-service/bootconfigurations"),
+    ] {
+        let stored = || on.with_token("GET", list, &Value::Null).text();
+        let before = stored();
+        refused(on.ask(method, path, None, body.to_string().as_bytes()), "no token found");
+        let headers = [("Authorization", &*bearer)];
+        on.site.ask("n1", HTTP, method, path, &headers, body.to_string().as_bytes()).is(404);
+        assert_eq!(stored(), before, "{path}");
+        on.with_token(method, path, &body).is(status);
+        assert_ne!(stored(), before, "{path}");
+    }
+    assert!(on.site.log().contains("by admin"), "the log says whose token wrote: {}", on.site.log());
 }
 
 /// A real client, by the file that the operator is told to trust; TLS 1.2 too, and nothing in the clear.
