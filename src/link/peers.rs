@@ -130,6 +130,37 @@ impl Peers {
 mod tests {
     use super::*;
 
+    /// Loopback has no neighbours, and nothing is learned: the record is all there is.
+    #[test]
+    fn a_recorded_address_tells_its_node_unless_another_record_claims_it_or_it_is_a_bmcs() {
+        use crate::records::{Bmc, BmcKey, Nic, NodeKey};
+        let address = |last| IpAddr::from([127, 9, 0, last]);
+        let node = |n: u8, last| Node {
+            nics: vec![Nic {
+                mac: Mac::new([2, 0, 0, 0, 0, n]).unwrap(),
+                addresses: vec![address(n), address(last)],
+            }],
+            ..Node::default()
+        };
+        let mut records = Snapshot::new(vec![node(1, 11), node(2, 22)], Vec::new());
+        records.put_bmc(BmcKey::File(0), Bmc { ip: Some(address(99)), ..Bmc::default() });
+        let who = |records: &Snapshot, last| {
+            let peer = Peers::default().who(records, address(last));
+            (peer.node.map(|node| node.label()), peer.by)
+        };
+        for last in [1, 11] {
+            let expected = (Some("02:00:00:00:00:01".to_owned()), PeerSource::Record);
+            assert_eq!(who(&records, last), expected, "any recorded address, not the reserved one alone");
+        }
+        assert_eq!(who(&records, 99), (None, PeerSource::Unknown));
+        records.put_node(NodeKey::File(2), node(3, 11));
+        assert_eq!(who(&records, 11), (None, PeerSource::Unknown));
+        records.remove_node(&NodeKey::File(2));
+        records.put_bmc(BmcKey::File(1), Bmc { ip: Some(address(11)), ..Bmc::default() });
+        assert_eq!(who(&records, 11), (None, PeerSource::Unknown));
+        assert_eq!(who(&records, 1).1, PeerSource::Record);
+    }
+
     #[test]
     fn learned_addresses_are_bounded() {
         let peers = Peers::default();

@@ -173,6 +173,8 @@ fn a_wrong_value_is_an_error_that_says_what_is_possible() {
         ("windowsize_max: '4'", "windowsize_max", "without quotes: 4"),
         ("profiles: {a: {loader: ../x}}", "profiles.a.loader", "leaves its folder"),
         ("assets: [a]", "assets", "this is a list"),
+        ("state: /dev/null", "state", "it is made if it is missing"),
+        ("state: [a]", "state", "this is a list"),
     ] {
         let (_, at, message) = wrong(text);
         assert_eq!(at, key, "{text}");
