@@ -258,8 +258,10 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
     ));
     let admin_task = admin.map(|listener| {
         let (peers, current) = (for_admin, running.current.clone());
-        let who: http::admin::Identify =
-            Arc::new(move |address| http::services::asker(&peers, &current.load().records, address).0);
+        let who: http::admin::Identify = Arc::new(move |address| {
+            let (asker, doubt) = http::services::asker(&peers, &current.load().records, address);
+            (asker, doubt.map(|doubt| doubt.to_string()))
+        });
         let journal = journal.clone();
         let sink: http::Sink = Arc::new(move |event| journal.note(event));
         let (api, world) = (running.api.clone(), running.current.clone());
