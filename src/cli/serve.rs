@@ -318,6 +318,8 @@ async fn until_signal(
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    // A file that reaches a limit on file sizes is an error of that write, not the end of the process.
+    let _too_large = signal(SignalKind::from_raw(nix::libc::SIGXFSZ)).context("cannot listen for SIGXFSZ")?;
     let mut watcher =
         reload::Watcher::new(&running.current.load().settings, flags.config.as_deref(), journal);
     // Said only now: who waits for it may send a signal or change a file at once.

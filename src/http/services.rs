@@ -1,7 +1,7 @@
 //! The paths of the OpenCHAMI services that face booting nodes: those that say nothing of any node, and those
 //! that tell a node what is its own. Everything else of the services is for administrators, and 404 here.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,7 +129,13 @@ pub(super) async fn answer(
         query,
         content_type: kind.map(str::to_owned),
         body,
-        base: base(request, caller.local),
+        base: match access {
+            // What a node is told to fetch from us must lead to us, whatever it calls us.
+            Access::Node => {
+                format!("http://{}", SocketAddr::new(caller.local.ip().to_canonical(), caller.local.port()))
+            }
+            _ => base(request, caller.local),
+        },
         asker,
         now: jiff::Timestamp::now(),
     };
@@ -145,8 +151,9 @@ pub(super) async fn answer(
 pub fn asker(peers: &Peers, records: &Snapshot, address: IpAddr) -> (Asker, Option<Doubt>) {
     match identity::node_at(records, address, peers.evidence(address)) {
         Ok((node, mac)) => {
-            let node = node.xname.as_ref().map(ToString::to_string);
-            (Asker { address, mac, node }, None)
+            let xname = node.xname.as_ref().map(ToString::to_string);
+            let doubt = xname.is_none().then(|| Doubt::NoXname(node.label()));
+            (Asker { address, mac, node: xname }, doubt)
         }
         Err(doubt) => (Asker::unknown(address), Some(doubt)),
     }

@@ -14,4 +14,6 @@ mod cloud_init_client;
 mod durable;
 mod metadata_service;
 mod replay_cloud_init;
+mod replay_smd;
+mod smd;
 mod support;
