@@ -66,7 +66,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             Some(url) => by_url(&args, url, method, &target, body).await,
             None => {
                 let sockets = control::sockets(args.state()?.as_deref());
-                let asked = control::request(&sockets, method, &target, Bytes::from(body)).await;
+                let asked = control::client::request(&sockets, method, &target, Bytes::from(body)).await;
                 asked.context("give --url for an appliance elsewhere")
             }
         }
