@@ -8,6 +8,7 @@
     reason = "a test may fail loudly and is a shell"
 )]
 
+mod access;
 mod cloud_init;
 mod cloud_init_client;
 mod durable;
