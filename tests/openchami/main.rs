@@ -8,9 +8,12 @@
     reason = "a test may fail loudly and is a shell"
 )]
 
+mod boot_service;
+mod bss;
 mod cloud_init;
 mod cloud_init_client;
 mod durable;
 mod metadata_service;
+mod replay_bss;
 mod replay_cloud_init;
 mod support;
