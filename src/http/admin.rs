@@ -37,8 +37,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How often the certificate is looked at: files may be replaced, ours renewed.
 const CERTIFICATE: Duration = Duration::from_secs(3600);
 
-/// Says who is at an address; may read the kernel's tables, so it is asked off the runtime.
-pub type Identify = Arc<dyn Fn(IpAddr) -> Asker + Send + Sync>;
+/// Says who is at an address, and if need be why it is taken for nobody; may read the kernel's tables, so it is
+/// asked off the runtime.
+pub type Identify = Arc<dyn Fn(IpAddr) -> (Asker, Option<String>) + Send + Sync>;
 
 /// Why the API cannot be served.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! The paths of the OpenCHAMI services that face booting nodes: those that say nothing of any node, and those
 //! that tell a node what is its own. Everything else of the services is for administrators, and 404 here.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::link::Peers;
 use crate::link::identity::{self, Doubt};
+use crate::openchami::access::forwarded;
 use crate::openchami::api::route::normalise;
 use crate::openchami::api::{self, Access, Asker, Found, Reply, Routed, route};
 use crate::records::Snapshot;
@@ -107,10 +108,14 @@ pub(super) async fn answer(
             return Some(replied(what, None, reply));
         }
     };
-    let address = caller.peer.ip().to_canonical();
+    let world = door.world.load();
+    // A trusted proxy speaks for others only; who hands on no address is nobody.
+    let trusted = &world.settings.api.trusted_proxies;
+    let client = forwarded::client(caller.peer.ip(), request.headers(), trusted);
+    let address = client.unwrap_or_else(|| caller.peer.ip().to_canonical());
     let (asker, doubt) = match access {
-        Access::Node => {
-            let (world, peers) = (door.world.load(), door.peers.clone());
+        Access::Node if client.is_some() => {
+            let peers = door.peers.clone();
             let identified =
                 tokio::task::spawn_blocking(move || asker(&peers, &world.records, address)).await;
             identified.unwrap_or_else(|_| (Asker::unknown(address), None))
@@ -124,7 +129,13 @@ pub(super) async fn answer(
         query,
         content_type: kind.map(str::to_owned),
         body,
-        base: base(request, caller.local),
+        base: match access {
+            // What a node is told to fetch from us must lead to us, whatever it calls us.
+            Access::Node => {
+                format!("http://{}", SocketAddr::new(caller.local.ip().to_canonical(), caller.local.port()))
+            }
+            _ => base(request, caller.local),
+        },
         asker,
         now: jiff::Timestamp::now(),
     };
@@ -140,8 +151,9 @@ pub(super) async fn answer(
 pub fn asker(peers: &Peers, records: &Snapshot, address: IpAddr) -> (Asker, Option<Doubt>) {
     match identity::node_at(records, address, peers.evidence(address)) {
         Ok((node, mac)) => {
-            let node = node.xname.as_ref().map(ToString::to_string);
-            (Asker { address, mac, node }, None)
+            let xname = node.xname.as_ref().map(ToString::to_string);
+            let doubt = xname.is_none().then(|| Doubt::NoXname(node.label()));
+            (Asker { address, mac, node: xname }, doubt)
         }
         Err(doubt) => (Asker::unknown(address), Some(doubt)),
     }

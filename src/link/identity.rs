@@ -31,6 +31,8 @@ pub enum Doubt {
     Stranger(Mac, PeerSource),
     /// It is on record for several nodes, or a node and a BMC.
     Shared(Vec<String>),
+    /// It is a node's, but the services know nodes by their xname and its record has none.
+    NoXname(String),
     /// The sources name different nodes.
     Contradiction(Vec<(PeerSource, String)>),
 }
@@ -43,6 +45,7 @@ impl fmt::Display for Doubt {
                 write!(f, "the address is {mac}'s ({}), which is no node's card", by.name())
             }
             Self::Shared(names) => write!(f, "the address is on record for {}", names.join(" and ")),
+            Self::NoXname(node) => write!(f, "the address is {node}'s, whose record has no xname"),
             Self::Contradiction(named) => {
                 let parts: Vec<String> =
                     named.iter().map(|(by, node)| format!("{node} ({})", by.name())).collect();

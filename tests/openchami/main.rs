@@ -8,6 +8,7 @@
     reason = "a test may fail loudly and is a shell"
 )]
 
+mod access;
 mod boot_service;
 mod bss;
 mod cloud_init;
@@ -16,4 +17,6 @@ mod durable;
 mod metadata_service;
 mod replay_bss;
 mod replay_cloud_init;
+mod replay_smd;
+mod smd;
 mod support;

@@ -104,6 +104,11 @@ impl Site {
 
     /// F0 with further flags.
     pub fn with(more: &[&str]) -> Self {
+        Self::prepared(|_| more.iter().map(|word| (*word).to_owned()).collect())
+    }
+
+    /// F0 with the flags that `prepare` gives, after it made what they name.
+    pub fn prepared(prepare: impl FnOnce(&Sandbox) -> Vec<String>) -> Self {
         let sandbox = Sandbox::enter().expect("namespaces: this test needs root");
         sandbox.host("srv", Some("172.16.0.254/24")).unwrap();
         sandbox.host("n1", Some("172.16.0.1/24")).unwrap();
@@ -113,7 +118,7 @@ impl Site {
         for loader in ["undionly.kpxe", "snponly-x86_64.efi"] {
             sandbox.write(&format!("firmware/{loader}"), loader_like(loader)).unwrap();
         }
-        let more = more.iter().map(|word| (*word).to_owned()).collect();
+        let more = prepare(&sandbox);
         let site = Self { process: RefCell::default(), journal: RefCell::default(), more, sandbox };
         site.start();
         site
@@ -288,7 +293,7 @@ pub fn request(
 }
 
 /// Splits an answer that ends with its connection.
-fn parse(bytes: &[u8]) -> Answer {
+pub fn parse(bytes: &[u8]) -> Answer {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
     let end = end.unwrap_or_else(|| panic!("no answer: {}", String::from_utf8_lossy(bytes)));
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();

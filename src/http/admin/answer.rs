@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
@@ -157,7 +157,8 @@ async fn decide(desk: &Desk, caller: &Caller, head: &Parts, incoming: Incoming, 
             if refusal.unknown_key {
                 desk.tokens.unknown_key();
             }
-            return closing(refused(&refusal));
+            let reply = refused(&refusal);
+            return if incoming.is_end_stream() { reply } else { closing(reply) };
         }
     };
     let found = match place {
@@ -174,13 +175,14 @@ async fn decide(desk: &Desk, caller: &Caller, head: &Parts, incoming: Incoming, 
         Ok(read) => read,
         Err(error) => return closing(service.refuse(error.status(), &error.to_string())),
     };
+    let mut doubt = None;
     // A trusted proxy that hands on no address is not the one who asks, and nobody else is known.
     if let Some(address) = forwarded::client(caller.peer.ip(), &head.headers, &settings.trusted_proxies) {
         *asker = Asker::unknown(address);
         if found.route.access == Access::Node {
             let who = Arc::clone(&desk.who);
             if let Ok(known) = tokio::task::spawn_blocking(move || who(address)).await {
-                *asker = known;
+                (*asker, doubt) = known;
             }
         }
     }
@@ -200,6 +202,9 @@ async fn decide(desk: &Desk, caller: &Caller, head: &Parts, incoming: Incoming, 
     };
     let mut reply = desk.api.answer(found, request).await;
     drop(share);
+    if let Some(doubt) = doubt {
+        wire::add(&mut reply.detail, &doubt);
+    }
     if let Some(claims) = claims.filter(|_| head.method != Method::GET && head.method != Method::HEAD) {
         wire::add(&mut reply.detail, &format!("by {}", printable(&claims.subject, SUBJECT_SHOWN)));
     }
@@ -233,17 +238,9 @@ fn place(head: &Parts) -> Result<Place, Reply> {
         // What the control socket alone serves is not found here.
         Routed::Found(found) if found.route.access != Access::Local => Ok(Place::Route(found)),
         Routed::Found(_) | Routed::NotFound | Routed::WrongMethod { service: Service::Own, .. } => {
-            Err(Reply::text(StatusCode::NOT_FOUND, "404 page not found\n"))
+            Err(route::not_found())
         }
-        Routed::WrongMethod { service, allow } => Err(match service {
-            Service::Smd | Service::Bss | Service::Own => {
-                Reply::problem(StatusCode::METHOD_NOT_ALLOWED, &format!("allow {allow}"))
-            }
-            Service::CloudInit | Service::Boot | Service::Metadata => {
-                Reply::empty(StatusCode::METHOD_NOT_ALLOWED)
-            }
-        }
-        .with("allow", &allow)),
+        Routed::WrongMethod { service, allow } => Err(route::wrong_method(service, &allow)),
     }
 }
 
@@ -317,4 +314,84 @@ fn response(reply: Reply) -> Response<Body> {
         }
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(method: &str, target: &str, hosts: &[&str]) -> Parts {
+        let mut request = Request::builder().method(method).uri(target);
+        for host in hosts {
+            request = request.header("host", *host);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn status(method: &str, target: &str) -> u16 {
+        match place(&head(method, target, &["localhost"])) {
+            Ok(Place::Health) => 1,
+            Ok(Place::Description(None)) => 2,
+            Ok(Place::Description(Some(_))) => 3,
+            Ok(Place::Route(_)) => 200,
+            Err(reply) => reply.status.as_u16(),
+        }
+    }
+
+    #[test]
+    fn a_path_is_decoded_once_and_leads_somewhere_or_says_why_not() {
+        for (method, target, expected) in [
+            ("GET", "/health", 1),
+            ("HEAD", "/health/", 1),
+            ("POST", "/health", 405),
+            ("GET", "/openapi.json", 2),
+            ("GET", "/apis/smd/hsm/v2/openapi.json", 3),
+            ("GET", "/nowhere/openapi.json", 404),
+            ("GET", "/", 404),
+            ("GET", "/hsm/v2/service/ready", 200),
+            ("HEAD", "/apis/smd/hsm/v2//service/ready/", 200),
+            ("GET", "/hsm/v2/%73ervice/ready", 200),
+            ("GET", "/hsm/v2/%2573ervice/ready", 404),
+            ("OPTIONS", "/hsm/v2/service/ready", 405),
+            ("DELETE", "/hsm/v2/service/ready", 405),
+            ("GET", "/hsm/v2/service/ready%0a", 400),
+            ("GET", "/%00", 400),
+            ("GET", "/%c2%85", 400),
+            ("GET", "/%ff", 400),
+            // Only the control socket has these.
+            ("GET", "/bootlace/v1/export", 404),
+            ("PUT", "/bootlace/v1/export", 404),
+        ] {
+            assert_eq!(status(method, target), expected, "{method} {target}");
+        }
+        let twice = place(&head("GET", "/health", &["localhost", "evil"]));
+        assert!(matches!(twice, Err(reply) if reply.status == StatusCode::BAD_REQUEST));
+    }
+
+    #[test]
+    fn the_base_of_links_is_how_the_client_reached_us_or_our_address() {
+        let caller = |secure| Caller {
+            peer: "10.0.0.9:5".parse().unwrap(),
+            local: "[::ffff:10.0.0.1]:8443".parse().unwrap(),
+            secure,
+            turned_away: false,
+            ledger: Arc::default(),
+        };
+        let of = |host: &str| base(&caller(true), &head("GET", "/", &[host]));
+        assert_eq!(of("boot.example.org:8443"), "https://boot.example.org:8443");
+        assert_eq!(of("a b"), "https://10.0.0.1:8443");
+        assert_eq!(base(&caller(false), &head("GET", "/", &[])), "http://10.0.0.1:8443");
+        assert_eq!(base(&caller(false), &head("GET", "http://proxy/x", &["y"])), "http://proxy");
+    }
+
+    #[test]
+    fn a_reply_has_its_length_unless_it_has_no_body_and_no_header_of_it_can_break_out() {
+        let made = response(Reply::no_content());
+        assert!(!made.headers().contains_key("content-length"));
+        let reply = Reply::text(StatusCode::CREATED, "x").with("location", "/a\r\nSet-Cookie: b");
+        let made = response(reply);
+        assert_eq!(made.headers()["location"], "/aSet-Cookie: b");
+        assert_eq!(made.headers()["content-length"], "1");
+        assert_eq!(made.headers()["x-content-type-options"], "nosniff");
+    }
 }

@@ -38,8 +38,9 @@ pub const SERVER: &str = "server.pem";
 /// The server's key.
 pub const SERVER_KEY: &str = "server-key.pem";
 
-/// How long the CA lives, years.
-const CA_YEARS: i16 = 20;
+/// The CA's life has no end and begins before any clock of today (RFC 5280, 4.1.2.5): what a machine makes whose
+/// clock is not set yet must still hold when it is.
+const CA_LIFE: [(i32, u8, u8); 2] = [(2020, 1, 1), (9999, 12, 31)];
 /// How long a server certificate lives, days: some clients take none that lives longer than 398.
 const SERVER_DAYS: i64 = 365;
 /// It is made anew when less is left.
@@ -188,8 +189,8 @@ fn make(state: &Path, names: &BTreeSet<String>, now: Timestamp) -> Result<(), Fi
         params.distinguished_name.push(DnType::CommonName, format!("bootlace CA {mark}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params.not_before = day(yesterday);
-        params.not_after = day(yesterday.saturating_add(jiff::Span::new().years(CA_YEARS)));
+        let [from, to] = CA_LIFE.map(|(year, month, day)| rcgen::date_time_ymd(year, month, day));
+        (params.not_before, params.not_after) = (from, to);
         let made = params.self_signed(&key).map_err(cannot(&ca))?;
         // The key first: a certificate without its key would stay for ever.
         files::write(&ca_key, 0o600, key.serialize_pem().as_bytes(), Old::Replace)?;
@@ -282,11 +283,9 @@ mod tests {
         assert_eq!(load_in(folder, &["boot"], at(0)).unwrap(), second, "it is not needed yet");
         let error = load_in(folder, &["other"], at(0)).unwrap_err().to_string();
         assert!(error.contains("has lost its key") && error.contains(CA_KEY), "{error}");
-        // A CA that has ended cannot be renewed in silence.
-        std::fs::remove_file(folder.join(CA)).unwrap();
-        load_in(folder, &["boot"], at(0)).unwrap();
-        let error = load_in(folder, &["boot"], at(21 * 365 * 86_400)).unwrap_err().to_string();
-        assert!(error.contains("remove it and ca-key.pem"), "{error}");
+        std::fs::write(folder.join(CA), "no certificate").unwrap();
+        let error = load_in(folder, &["other"], at(0)).unwrap_err().to_string();
+        assert!(error.contains(CA), "{error}");
     }
 
     #[test]
@@ -295,6 +294,7 @@ mod tests {
         let folder = folder.path();
         load_in(folder, &["boot"], at(0)).unwrap();
         let provider = Arc::new(aws_lc_rs::default_provider());
+        files::write(&folder.join("empty.pem"), 0o600, b"", Old::Replace).unwrap();
         let own = |certificate: &str, key: &str| {
             let files = TlsFiles { certificate: folder.join(certificate), key: folder.join(key) };
             load(&Origin::Files(files), &BTreeSet::new(), &provider, at(0))
@@ -305,7 +305,8 @@ mod tests {
         for (certificate, key, words) in [
             (SERVER, CA_KEY, "is not for the key in"),
             (SERVER_KEY, SERVER_KEY, "holds no certificate"),
-            (SERVER, CA, "is no PEM with a private key"),
+            (SERVER, CA, "can be read by every user"),
+            (SERVER, "empty.pem", "is no PEM with a private key"),
             ("missing.pem", SERVER_KEY, "missing.pem: there is no such file"),
         ] {
             let error = own(certificate, key).unwrap_err();

@@ -111,8 +111,8 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// Refuses what did not come from a program on this very machine that meant us.
 fn not_from_elsewhere(policy: &Policy<'_>, seen: &Seen<'_>) -> Result<(), String> {
     // A node or an open path may be asked through a proxy that is trusted: neither depends on who is local.
-    let by_proxy =
-        matches!(seen.access, Access::Open | Access::Node) && is_trusted(seen.peer, policy.trusted_proxies);
+    let by_proxy = matches!(seen.access, Access::Open | Access::Public | Access::Node)
+        && is_trusted(seen.peer, policy.trusted_proxies);
     if let Some(name) = [FORWARDED_FOR, "forwarded"].into_iter().find(|name| seen.headers.contains_key(*name))
         && !by_proxy
     {

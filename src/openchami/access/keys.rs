@@ -17,12 +17,22 @@ use super::key::TokenKey;
 use super::token::{PublicKey, Verifier};
 use crate::config::api::{KeySource, TokenSettings};
 
-/// How often a key set is read again: issuers announce a new key well before they use it.
-const AGAIN: Duration = Duration::from_secs(300);
-/// First and longest wait after a failure; it doubles.
-const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// Tokens by an unknown key make us read the set again, this often at most.
-const UNKNOWN: Duration = Duration::from_secs(10);
+/// How often keys are read.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// When all is well: issuers announce a new key well before they use it.
+    again: Duration,
+    /// First and longest wait after a failure; it doubles.
+    retry: (Duration, Duration),
+    /// Tokens by an unknown key make us read the set again, this often at most.
+    unknown: Duration,
+}
+
+const PACE: Pace = Pace {
+    again: Duration::from_secs(300),
+    retry: (Duration::from_secs(1), Duration::from_secs(60)),
+    unknown: Duration::from_secs(10),
+};
 /// Time for one fetch.
 const FETCH: Duration = Duration::from_secs(10);
 /// Largest key set, bytes.
@@ -114,24 +124,27 @@ impl Tokens {
     }
 
     /// Reads keys again until `stop` says true or its sender is gone.
-    pub async fn follow(&self, tell: impl Fn(News), mut stop: watch::Receiver<bool>) {
-        let (mut wait, mut said) = (RETRY.0, None);
+    pub async fn follow(&self, tell: impl Fn(News), stop: watch::Receiver<bool>) {
+        self.follow_at(PACE, tell, stop).await;
+    }
+
+    async fn follow_at(&self, pace: Pace, tell: impl Fn(News), mut stop: watch::Receiver<bool>) {
+        let (mut wait, mut said) = (pace.retry.0, None);
         loop {
             let failure = match self.read_again().await {
                 Ok(news) => {
-                    let changed = said.is_some() || news.is_some();
-                    if let Some(news) = news.filter(|_| changed) {
+                    if let Some(news) = news {
                         tell(news);
                     }
                     said = None;
-                    wait = RETRY.0;
+                    wait = pace.retry.0;
                     None
                 }
                 Err(error) => Some(error.to_string()),
             };
-            let until = if failure.is_some() { wait } else { AGAIN };
+            let until = if failure.is_some() { wait } else { pace.again };
             if let Some(failure) = failure {
-                wait = (wait * 2).min(RETRY.1);
+                wait = (wait * 2).min(pace.retry.1);
                 if said.as_ref() != Some(&failure) {
                     tell(News::Failed(failure.clone()));
                     said = Some(failure);
@@ -141,7 +154,7 @@ impl Tokens {
                 _ = stop.wait_for(|stop| *stop) => return,
                 () = tokio::time::sleep(until) => {}
                 () = async {
-                    tokio::time::sleep(UNKNOWN.min(until)).await;
+                    tokio::time::sleep(pace.unknown.min(until)).await;
                     self.unknown.notified().await;
                 } => {}
             }
@@ -241,4 +254,146 @@ fn causes(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{SocketAddr, TcpListener};
+    use std::sync::Mutex;
+
+    use jiff::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::openchami::access::key::Grant;
+    use crate::openchami::access::token::BadToken;
+
+    const QUICK: Pace = Pace {
+        again: Duration::from_secs(600),
+        retry: (Duration::from_millis(20), Duration::from_millis(100)),
+        unknown: Duration::from_millis(20),
+    };
+    /// Generous: the machine may be busy.
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    fn issuer() -> (TokenKey, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let key = TokenKey::open_or_make(folder.path()).unwrap();
+        let grant = Grant { subject: "s".into(), audience: "a".into(), lifetime: Duration::from_secs(60) };
+        let token = key.sign(&grant, Uuid::nil(), now()).unwrap();
+        (key, token)
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::from_second(1_800_000_000).unwrap()
+    }
+
+    fn set(key: &TokenKey) -> String {
+        serde_json::to_string(&key.set()).unwrap()
+    }
+
+    /// Answers every request with what `content` says then: status line and body.
+    fn web(at: SocketAddr, content: Arc<Mutex<(String, String)>>) {
+        let listener = TcpListener::bind(at).unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request);
+                let (status, body) = content.lock().unwrap().clone();
+                let head = format!(
+                    "HTTP/1.1 {status}\r\nLocation: /other\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+                    body.len()
+                );
+                let _ = stream.write_all(format!("{head}{body}").as_bytes());
+            }
+        });
+    }
+
+    /// An issuer that is down at the start is waited for, one that changes its keys is asked again, one that
+    /// breaks costs nothing that was known.
+    #[test]
+    fn a_key_set_is_fetched_until_it_comes_and_again_when_a_new_key_signs() {
+        let (first, first_token) = issuer();
+        let (second, second_token) = issuer();
+        let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let settings =
+            TokenSettings { jwks: Some(KeySource::Url(format!("http://{at}/jwks"))), ..Default::default() };
+        let tokens = Tokens::open(&settings, None).unwrap();
+        assert!(tokens.any() && tokens.verifier().incomplete);
+        let content = Arc::new(Mutex::new(("302 Found".to_owned(), set(&first))));
+        let (news, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(false);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let script = async {
+            let failed = |news: Option<News>| match news {
+                Some(News::Failed(text)) => text,
+                other => panic!("{other:?}"),
+            };
+            assert!(failed(heard.recv().await).contains(&at.to_string()), "nobody listens yet");
+            web(at, Arc::clone(&content));
+            assert!(failed(heard.recv().await).contains("302"), "a redirect is not followed");
+            *content.lock().unwrap() = ("200 OK".to_owned(), "no keys".to_owned());
+            assert!(failed(heard.recv().await).contains("no JWKS"));
+            assert!(tokens.verifier().incomplete);
+            *content.lock().unwrap() = ("200 OK".to_owned(), set(&first));
+            assert_eq!(heard.recv().await, Some(News::Read { keys: 1, problems: Vec::new() }));
+            assert!(tokens.verifier().verify(&first_token, now()).is_ok());
+            assert_eq!(tokens.verifier().verify(&second_token, now()), Err(BadToken::UnknownKey));
+            *content.lock().unwrap() = ("200 OK".to_owned(), set(&second));
+            tokens.unknown_key();
+            assert!(matches!(heard.recv().await, Some(News::Read { keys: 1, .. })));
+            assert!(tokens.verifier().verify(&second_token, now()).is_ok());
+            *content.lock().unwrap() = ("500 Oh".to_owned(), " ".repeat(SET_MAX + 1));
+            tokens.unknown_key();
+            assert!(failed(heard.recv().await).contains("500"));
+            assert!(tokens.verifier().verify(&second_token, now()).is_ok(), "the old keys go on counting");
+            *content.lock().unwrap() = ("200 OK".to_owned(), " ".repeat(SET_MAX + 1));
+            assert!(failed(heard.recv().await).contains("larger"));
+            let _ = stop.send(true);
+        };
+        let told = |one| drop(news.send(one));
+        let both = async { tokio::join!(tokens.follow_at(QUICK, told, stopped), script) };
+        runtime.block_on(async { tokio::time::timeout(LIMIT, both).await }).expect("in time");
+    }
+
+    #[test]
+    fn a_file_with_keys_is_read_at_the_start_and_what_is_wrong_with_it_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jwks.json");
+        let settings = TokenSettings { jwks: Some(KeySource::File(path.clone())), ..Default::default() };
+        let (key, token) = issuer();
+        std::fs::write(&path, set(&key)).unwrap();
+        let tokens = Tokens::open(&settings, None).unwrap();
+        assert!(tokens.verifier().verify(&token, now()).is_ok());
+        for (content, words) in [
+            ("{\"keys\": []}", "no keys"),
+            ("{\"keys\": [{\"kty\": \"oct\", \"k\": \"AA\"}]}", "shared secret"),
+            ("-----BEGIN", "no JWKS"),
+        ] {
+            std::fs::write(&path, content).unwrap();
+            let error = Tokens::open(&settings, None).unwrap_err().to_string();
+            assert!(error.contains(words) && error.contains("jwks.json"), "{error}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert!(Tokens::open(&settings, None).unwrap_err().to_string().contains("no such file"));
+        assert!(!Tokens::open(&TokenSettings::default(), Some(folder.path())).unwrap().any());
+    }
+
+    #[test]
+    fn a_key_that_everybody_can_read_is_not_used() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        TokenKey::open_or_make(folder.path()).unwrap();
+        let path = super::super::key::path(folder.path());
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+        let error = Tokens::open(&TokenSettings::default(), Some(folder.path())).unwrap_err().to_string();
+        assert!(error.contains("chmod 600"), "{error}");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::write(&path, "no key").unwrap();
+        let error = TokenKey::open(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("P-256") && error.contains("token-key.pem"), "{error}");
+    }
 }

@@ -24,6 +24,15 @@ pub fn read<T: DeserializeOwned>(body: &[u8], keys: Keys) -> Result<T, BadJson> 
     form(value, keys)
 }
 
+/// The same where only an object will do: a list of values would otherwise be taken for its members in order.
+pub fn object<T: DeserializeOwned>(body: &[u8], keys: Keys) -> Result<T, BadJson> {
+    let value: Value = serde_json::from_slice(body).map_err(|error| BadJson(error.to_string()))?;
+    match value {
+        Value::Object(_) => form(value, keys),
+        _ => Err(BadJson("an object is needed".to_owned())),
+    }
+}
+
 /// The same for a value that was read already.
 pub fn form<T: DeserializeOwned>(value: Value, keys: Keys) -> Result<T, BadJson> {
     serde_json::from_value(folded(value, keys)).map_err(|error| BadJson(error.to_string()))

@@ -157,7 +157,11 @@ pub fn not_found() -> Reply {
 
 /// What the client is told of a path that has other methods.
 pub fn wrong_method(service: Service, allow: &str) -> Reply {
-    let reply = service.refuse(StatusCode::METHOD_NOT_ALLOWED, &format!("allow {allow}"));
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    let reply = match service {
+        Service::Smd | Service::Bss | Service::Own => Reply::problem(status, &format!("allow {allow}")),
+        Service::CloudInit | Service::Boot | Service::Metadata => Reply::empty(status),
+    };
     reply.with("allow", allow)
 }
 

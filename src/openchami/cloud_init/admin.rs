@@ -57,7 +57,7 @@ pub fn cluster_defaults(ask: &Ask<'_>) -> Reply {
 
 /// `POST /admin/cluster-defaults`: lays what is said over what there is; nothing can be taken away here.
 pub fn set_cluster_defaults(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
-    let body: DefaultsBody = match json::read(&ask.request.body, KEYS) {
+    let body: DefaultsBody = match json::object(&ask.request.body, KEYS) {
         Ok(body) => body,
         Err(error) => return silent(&error.to_string()),
     };
@@ -130,7 +130,7 @@ struct InfoBody {
 /// `PUT /admin/instance-info/{id}`: replaces everything but an instance id that is stored already.
 pub fn set_instance_info(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
     let id = node::normal(ask.variable("id"));
-    let body: InfoBody = match json::read(&ask.request.body, KEYS) {
+    let body: InfoBody = match json::object(&ask.request.body, KEYS) {
         Ok(body) => body,
         Err(error) => return ask.refuse(StatusCode::BAD_REQUEST, &error.to_string()),
     };

@@ -392,7 +392,7 @@ mod tests {
         let (files, problems) = read(GROUPS, text);
         assert_eq!(problems, []);
         assert_eq!(files.groups[0].record.content, "## template: jinja\n#cloud-config\n");
-        assert_eq!(files.groups[1].origin.line, 7);
+        assert_eq!(files.groups[1].origin.line, 8);
         assert_eq!(group_file::content(&files.groups[1].record).unwrap(), b"#cloud-config\n");
         assert_eq!(files.groups[1].record.meta_data["n"], serde_json::json!([1]));
     }

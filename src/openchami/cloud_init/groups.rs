@@ -105,7 +105,7 @@ pub fn delete(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
 fn read(ask: &Ask<'_>) -> Result<GroupBody, Reply> {
     let unusable = |text: &str| ask.refuse(StatusCode::UNPROCESSABLE_ENTITY, text);
     let sent: GroupBody =
-        body::read(&ask.request.body, KEYS).map_err(|error| unusable(&error.to_string()))?;
+        body::object(&ask.request.body, KEYS).map_err(|error| unusable(&error.to_string()))?;
     if sent.name.trim().is_empty() {
         return Err(unusable("name is required"));
     }

@@ -3,6 +3,7 @@
 use hyper::StatusCode;
 
 use crate::openchami::api::{Ask, Reply};
+use crate::openchami::boot_service::boot_once;
 use crate::openchami::inventory::{Draft, Runtime};
 
 use super::{form, instance_id, node};
@@ -33,14 +34,19 @@ pub fn post(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
     let Some(component) = inventory.components.get(&id) else {
         return ask.refuse(StatusCode::NOT_FOUND, &format!("node {id} not found in SMD"));
     };
-    let known = inventory.runtime.get(&id);
     let mut component = (*component).clone();
     component.state = "Ready".to_owned();
     component.flag = "OK".to_owned();
-    let runtime =
-        known.map_or_else(|| Runtime { id: id.clone(), ..Runtime::default() }, |old| (*old).clone());
-    let runtime = Runtime { phoned_home: ask.time(), ..runtime };
-    match draft.put(component).and_then(|()| draft.put(runtime)) {
+    let ready = || {
+        draft.put(component)?;
+        // What the operator wanted of this boot has happened.
+        boot_once::done(draft, &id)?;
+        let known = draft.inventory().runtime.get(&id);
+        let known =
+            known.map_or_else(|| Runtime { id: id.clone(), ..Runtime::default() }, |known| (*known).clone());
+        draft.put(Runtime { phoned_home: ask.time(), ..known })
+    };
+    match ready() {
         Ok(()) => Reply { detail: Some(format!("{id} is Ready")), ..Reply::empty(StatusCode::OK) },
         Err(owned) => ask.refuse(StatusCode::CONFLICT, &owned.to_string()),
     }

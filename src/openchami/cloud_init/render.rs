@@ -219,7 +219,7 @@ mod tests {
     fn names_are_found_under_their_aliases() {
         let text = "## template: jinja\n{{ v1.local_hostname }} {{ instance_id }} {{ ds.meta_data.local_hostname }} \
                     {{ ds.meta_data.instance_data.vendor_data.groups.compute }}";
-        let groups = "{'Description': \"it's\", 'zone_a': True, 'zone-a': True}";
+        let groups = "{'Description': \"it's\", 'zone-a': True, 'zone_a': True}";
         assert_eq!(filled(text), format!("de01 i-00000001 de01 {groups}"));
         let text = "## template:jinja\n{% if v1.region %}a{% else %}{{ v1.region }}{% endif %}\n{{ nope | default('d') }}";
         assert_eq!(filled(text), "None{{ d }}".replace("{{ d }}", "d"));

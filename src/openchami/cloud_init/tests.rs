@@ -321,6 +321,23 @@ fn a_call_home_is_believed_of_the_node_alone_and_makes_it_ready() {
     }
     on.restart();
     assert_eq!(state(&on), "Ready");
+    // It also ends a boot that was asked for once.
+    let once = format!("/boot-service/boot-once/{NODE}");
+    assert_eq!(on.send("PUT", &once, "{\"boot\":\"local\",\"then\":\"local\"}").status, 200);
+    on.from(NODE).send("POST", &format!("/phone-home/{NODE}"), "");
+    let left = on.get(&once).value();
+    assert_eq!((&left["boot"], &left["then"]), (&json!(""), &json!("local")));
+}
+
+#[test]
+fn a_node_that_reads_its_user_data_is_in_the_history() {
+    let mut on = site();
+    on.get(&format!("/cloud-init/admin/impersonation/{NODE}/user-data"));
+    on.from_stranger().get("/cloud-init/user-data");
+    on.from("x1000c0s0b1n0").get("/cloud-init/user-data");
+    let history = on.get("/boot/v1/endpoint-history?endpoint=user-data").value();
+    assert_eq!(history.as_array().unwrap().len(), 1, "{history}");
+    assert_eq!(history[0]["name"], "x1000c0s0b1n0");
 }
 
 #[test]

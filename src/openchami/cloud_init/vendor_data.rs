@@ -5,6 +5,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::boot::urls;
 use crate::openchami::api::{Ask, Reply, Service};
+use crate::openchami::history::Endpoint;
 
 use super::node::{self, groups_of};
 use super::{defaults, group_file, instance_info};
@@ -15,6 +16,9 @@ const IN_A_NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(
 /// `GET /user-data`: a constant. What nodes get comes by vendor-data, so that a user-data of their own, on the
 /// kernel line or in the image, is not in the way.
 pub fn user_data(ask: &Ask<'_>) -> Reply {
+    if let Some(node) = ask.request.asker.node.as_ref().filter(|_| !ask.found.variables.contains_key("id")) {
+        ask.history.note(node, Endpoint::UserData, ask.request.now.as_second());
+    }
     let reply = Reply::text(StatusCode::OK, "#cloud-config");
     match ask.found.route.service {
         Service::Metadata => Reply { kind: "text/cloud-config", body: "#cloud-config\n".into(), ..reply },

@@ -190,7 +190,7 @@ mod tests {
         }));
         let expected = "a: \"no\"\nb: \"52:54:00:12:34:56\"\nc: \"0001\"\nd: \"\"\ne: \"x: y\"\nf: \"1.0\"\n\
                         g: \"# x\"\nh: \"a\\nb\"\ni: \"~\"\nj: nid001\nk: 172.16.0.1\nl: http://h:1/x\n\
-                        m: \"a #b\"\nn: \"-\"\n\"on\": 1\no: 1.0e+30\np: \"2024-01-01\"\n";
+                        m: \"a #b\"\n\"n\": \"-\"\n\"on\": 1\no: 1.0e+30\np: \"2024-01-01\"\n";
         assert_eq!(text, expected);
     }
 

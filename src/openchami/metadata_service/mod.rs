@@ -53,7 +53,7 @@ pub const ROUTES: &[Route] = &[
         "Names and keys of the node that asks",
         Keep(meta_data::to_keep, meta_data::get),
     ),
-    read("/user-data", Open, "A constant", Read(vendor_data::user_data)),
+    read("/user-data", Node, "The same for everybody", Read(vendor_data::user_data)),
     read("/vendor-data", Node, "URLs of the group files of the node that asks", Read(vendor_data::get)),
     read("/network-config", Node, "Network of the node that asks", Read(network_config::get)),
     read("/{group}.yaml", Node, "Cloud-config of a group that the asking node is in", Read(group_file::get)),

@@ -103,6 +103,7 @@ fn open_and_node_routes_need_no_token_and_inventory_where_it_is_public_and_only_
     let (verifier, _) = keys();
     for (access, public_inventory, method, status) in [
         (Access::Open, false, Method::GET, 200),
+        (Access::Public, false, Method::GET, 200),
         (Access::Node, false, Method::GET, 200),
         (Access::Node, false, Method::POST, 200),
         (Access::Inventory, false, Method::GET, 401),
@@ -159,7 +160,7 @@ fn without_tokens_foreign_pages_names_and_forwarded_requests_are_refused() {
         (&[("host", "localhost:8082"), ("origin", "http://localhost:8082")], 200),
         (&[("host", "127.0.0.1:8082"), ("origin", "http://localhost:8082")], 200),
         (&[("host", "boot.example.org"), ("origin", "http://boot.example.org")], 200),
-        (&[("host", "boot.example.org"), ("origin", "https://boot.example.org")], 403),
+        (&[("host", "boot.example.org"), ("origin", "http://boot.example.org:3000")], 403),
         (&[("host", "localhost:8082"), ("origin", "http://localhost:3000")], 403),
         (&[("host", "localhost:8082"), ("origin", "http://evil.example.org")], 403),
         (&[("host", "localhost:8082"), ("origin", "null")], 403),
