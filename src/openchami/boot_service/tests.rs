@@ -510,6 +510,18 @@ mod once {
     }
 
     #[test]
+    fn a_phone_home_counts_once_that_boot_has_begun() {
+        let mut on = site();
+        is(&on.send("PUT", ONCE, r#"{"boot":"install"}"#), 200);
+        let home = "/phone-home/x1000c0s0b0n0";
+        assert_eq!(on.from("x1000c0s0b0n0").send("POST", home, "").status, 200);
+        assert_eq!(boots(&mut on, 0), "http://h/install", "the system that ran before called");
+        take(&mut on);
+        assert_eq!(on.send("POST", home, "").status, 200);
+        assert_eq!(boots(&mut on, 0), "local");
+    }
+
+    #[test]
     fn a_profile_that_nothing_is_for_is_refused() {
         let mut on = site();
         let text = refused(&on.send("PUT", ONCE, r#"{"boot":"instal"}"#), 400);
