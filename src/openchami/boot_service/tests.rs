@@ -9,7 +9,7 @@ const CONFIGURATIONS: &str = "/boot-service/bootconfigurations";
 const NODES: &str = "/boot-service/nodes";
 
 const FILE: &str = "nodes:
-- {name: compute1, nid: 1, xname: x1000c0s0b0n0, bmc: x1000c0s0b0, groups: [compute], interfaces: [{mac_addr: '52:54:00:be:ef:01', ip_addrs: [{name: m, ip_addr: 172.16.0.1}]}]}
+- {name: compute1, nid: 1, xname: x1000c0s0b0n0, groups: [compute], interfaces: [{mac_addr: '52:54:00:be:ef:01', ip_addrs: [{name: m, ip_addr: 172.16.0.1}]}]}
 ";
 
 #[track_caller]
@@ -155,7 +155,7 @@ fn values_that_cannot_be_are_named() {
     let newline =
         on.send("POST", CONFIGURATIONS, &json!({"spec": {"kernel": "/k", "params": "a\nb"}}).to_string());
     assert!(refused(&newline, 400).contains("control character"));
-    for body in ["", "{bad", "[]", r#"{"spec":[]}"#] {
+    for body in ["", "{bad", "7", r#"{"spec":[]}"#] {
         assert!(refused(&on.send("POST", CONFIGURATIONS, body), 400).starts_with("invalid request body: "));
     }
     for (host, kernel) in
@@ -406,7 +406,7 @@ fn a_disabled_node_waits_and_is_told_why() {
     draft.finish();
     on.world = on.world.with(&live);
     let script = on.get("/boot/v1/bootscript?mac=52:54:00:be:ef:01");
-    assert!(script.body_text().contains("compute1 is not booted: it is disabled"), "{}", script.body_text());
+    assert!(script.body_text().contains("compute1 waits: it is disabled"), "{}", script.body_text());
     assert!(!script.body_text().contains("kernel "));
 }
 
@@ -507,6 +507,18 @@ mod once {
         assert_eq!(on.from_stranger().get("/boot/v1/done?mac=52:54:00:be:ef:01").status, 403);
         assert_eq!(on.from("x1000c0s0b0n0").get("/boot/v1/done?mac=52:54:00:be:ef:02").status, 403);
         assert_eq!(is(&on.get(ONCE), 200)["boot"], "install");
+    }
+
+    #[test]
+    fn a_phone_home_counts_once_that_boot_has_begun() {
+        let mut on = site();
+        is(&on.send("PUT", ONCE, r#"{"boot":"install"}"#), 200);
+        let home = "/phone-home/x1000c0s0b0n0";
+        assert_eq!(on.from("x1000c0s0b0n0").send("POST", home, "").status, 200);
+        assert_eq!(boots(&mut on, 0), "http://h/install", "the system that ran before called");
+        take(&mut on);
+        assert_eq!(on.send("POST", home, "").status, 200);
+        assert_eq!(boots(&mut on, 0), "local");
     }
 
     #[test]

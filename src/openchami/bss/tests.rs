@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::openchami::testing::Harness;
 
 const NODES: &str = "nodes:
-- {name: compute1, nid: 1, xname: x1000c0s0b0n0, bmc: x1000c0s0b0, groups: [compute], interfaces: [{mac_addr: '52:54:00:be:ef:01', ip_addrs: [{name: m, ip_addr: 172.16.0.1}]}]}
-- {name: compute2, nid: 2, xname: x1000c0s0b1n0, bmc: x1000c0s0b1, groups: [compute], interfaces: [{mac_addr: '52:54:00:be:ef:02', ip_addrs: [{name: m, ip_addr: 172.16.0.2}]}]}
+- {name: compute1, nid: 1, xname: x1000c0s0b0n0, groups: [compute], interfaces: [{mac_addr: '52:54:00:be:ef:01', ip_addrs: [{name: m, ip_addr: 172.16.0.1}]}]}
+- {name: compute2, nid: 2, xname: x1000c0s0b1n0, groups: [compute], interfaces: [{mac_addr: '52:54:00:be:ef:02', ip_addrs: [{name: m, ip_addr: 172.16.0.2}]}]}
 ";
 
 const PARAMETERS: &str = "/boot/v1/bootparameters";
