@@ -207,7 +207,7 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
 
     let admin = {
         let _in_runtime = for_http.enter();
-        http::admin::bind(&world.settings, world.settings.state.as_deref(), jiff::Timestamp::now())?
+        http::admin::bind(&world.settings, world.settings.state.as_deref())?
     };
     let control = control::folder(world.settings.state.as_deref()).and_then(|folder| {
         let bound = control::server::bind(&folder);

@@ -155,11 +155,7 @@ impl AdminListener {
 
 /// Reads keys, makes or reads the certificate and binds the socket that `settings.api` asks for; `state` is the
 /// state folder. None: the API is switched off.
-pub fn bind(
-    settings: &Settings,
-    state: Option<&Path>,
-    now: Timestamp,
-) -> Result<Option<AdminListener>, AdminError> {
+pub fn bind(settings: &Settings, state: Option<&Path>) -> Result<Option<AdminListener>, AdminError> {
     let api = &settings.api;
     let ApiListen::At(address) = api.listen else { return Ok(None) };
     let loopback = address.ip().to_canonical().is_loopback();
@@ -176,7 +172,7 @@ pub fn bind(
     };
     // The socket first: a refused start leaves no certificate behind.
     let listener = listener::open(address).map_err(|cause| AdminError::socket(address, cause))?;
-    let tls = tls.map(|tls| tls.load(now)).transpose()?.map(Arc::new);
+    let tls = tls.map(|tls| tls.load(Timestamp::now())).transpose()?.map(Arc::new);
     Ok(Some(AdminListener { listener, tls, tokens: Arc::new(tokens), needed }))
 }
 

@@ -318,9 +318,9 @@ fn an_issuer_that_is_down_at_the_start_is_waited_for() {
 fn a_body_beyond_the_routes_limit_is_not_taken() {
     let site = Site::f1();
     let one = vec![b' '; (1 << 20) + 1];
-    site.send("PATCH", "/hsm/v2/groups/compute", &one)
+    site.send("PATCH", "/hsm/v2/State/Components/x1000c0s0b0n0/StateData", &one)
         .is_problem(413, "the body is larger than the 1048576 bytes");
-    site.send("PATCH", "/hsm/v2/groups/compute", &one[..1 << 20]).is(400);
+    site.send("PATCH", "/hsm/v2/State/Components/x1000c0s0b0n0/StateData", &one[..1 << 20]).is(400);
     site.get("/hsm/v2/groups/compute").is(200);
 }
 
