@@ -15,8 +15,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 build=(ca-certificates gcc libc6-dev make)
 lab=(cpio debian-archive-keyring dnsmasq-base ethtool ipxe-qemu iproute2 ovmf procps qemu-system-x86 seabios
     tcpdump util-linux)
-test=(atftp busybox-static curl debootstrap isc-dhcp-client isc-dhcp-relay libvirt-clients libvirt-daemon-system ovmf-ia32
-    qemu-efi-aarch64 qemu-system-arm tftp-hpa tshark u-boot-qemu udhcpc virtinst xz-utils)
+test=(atftp bootpc busybox-static curl debootstrap dhcpcd-base isc-dhcp-client isc-dhcp-relay libvirt-clients
+    libvirt-daemon-system ovmf-ia32 qemu-efi-aarch64 qemu-system-arm tftp-hpa tshark u-boot-qemu udhcpc virtinst xz-utils)
 # Taken where the release has them.
 optional=(vagrant vagrant-libvirt)
 

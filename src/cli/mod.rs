@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 the files or the system say no, 2 wrong usage.
 
+pub mod boot_once;
 pub mod check;
 pub mod discover;
 pub mod firmware;
@@ -44,6 +45,8 @@ pub enum Command {
     /// Tell an SMD which machines there are: from a file, or by asking their BMCs.
     #[command(subcommand)]
     Discover(discover::Command),
+    /// Say what a node boots next: a profile or its own disk, once.
+    BootOnce(boot_once::Args),
     /// Fetch, list and verify boot loaders.
     #[command(subcommand)]
     Firmware(firmware::Command),
@@ -67,6 +70,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Export(args) => transfer::export(args),
         Command::Import(args) => transfer::import(args),
         Command::Discover(command) => discover::run(command),
+        Command::BootOnce(args) => boot_once::run(args),
         Command::Firmware(command) => firmware::run(command),
         Command::Token(command) => token::run(command),
         Command::OchamiConfig(args) => ochami_config::run(args),

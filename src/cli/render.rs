@@ -26,7 +26,7 @@ const DEFAULT_CONFIG: &str = "bootlace.yaml";
 /// How long the API may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Variable of the environment with a token: a flag can be read by everybody on the machine.
-const TOKEN: &str = "BOOTLACE_TOKEN";
+pub(super) const TOKEN: &str = "BOOTLACE_TOKEN";
 /// Base of the API's paths for administrators.
 const IMPERSONATION: &str = "/cloud-init/admin/impersonation";
 
@@ -257,7 +257,7 @@ impl Api {
 }
 
 #[allow(clippy::disallowed_methods, reason = "cli/ is a shell: it reads the files it is given")]
-fn certificate(file: &Path) -> anyhow::Result<reqwest::Certificate> {
+pub(super) fn certificate(file: &Path) -> anyhow::Result<reqwest::Certificate> {
     let pem = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     reqwest::Certificate::from_pem(&pem)
         .with_context(|| format!("{} is no certificate (PEM)", file.display()))

@@ -207,7 +207,7 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
 
     let admin = {
         let _in_runtime = for_http.enter();
-        http::admin::bind(&world.settings, world.settings.state.as_deref(), jiff::Timestamp::now())?
+        http::admin::bind(&world.settings, world.settings.state.as_deref())?
     };
     let control = control::folder(world.settings.state.as_deref()).and_then(|folder| {
         let bound = control::server::bind(&folder);
@@ -258,8 +258,10 @@ fn serve(flags: &Flags, loaded: crate::config::Loaded, journal: &Journal) -> any
     ));
     let admin_task = admin.map(|listener| {
         let (peers, current) = (for_admin, running.current.clone());
-        let who: http::admin::Identify =
-            Arc::new(move |address| http::services::asker(&peers, &current.load().records, address).0);
+        let who: http::admin::Identify = Arc::new(move |address| {
+            let (asker, doubt) = http::services::asker(&peers, &current.load().records, address);
+            (asker, doubt.map(|doubt| doubt.to_string()))
+        });
         let journal = journal.clone();
         let sink: http::Sink = Arc::new(move |event| journal.note(event));
         let (api, world) = (running.api.clone(), running.current.clone());
@@ -316,6 +318,8 @@ async fn until_signal(
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    // A file that reaches a limit on file sizes is an error of that write, not the end of the process.
+    let _too_large = signal(SignalKind::from_raw(nix::libc::SIGXFSZ)).context("cannot listen for SIGXFSZ")?;
     let mut watcher =
         reload::Watcher::new(&running.current.load().settings, flags.config.as_deref(), journal);
     // Said only now: who waits for it may send a signal or change a file at once.

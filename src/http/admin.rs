@@ -37,8 +37,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How often the certificate is looked at: files may be replaced, ours renewed.
 const CERTIFICATE: Duration = Duration::from_secs(3600);
 
-/// Says who is at an address; may read the kernel's tables, so it is asked off the runtime.
-pub type Identify = Arc<dyn Fn(IpAddr) -> Asker + Send + Sync>;
+/// Says who is at an address, and if need be why it is taken for nobody; may read the kernel's tables, so it is
+/// asked off the runtime.
+pub type Identify = Arc<dyn Fn(IpAddr) -> (Asker, Option<String>) + Send + Sync>;
 
 /// Why the API cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -154,11 +155,7 @@ impl AdminListener {
 
 /// Reads keys, makes or reads the certificate and binds the socket that `settings.api` asks for; `state` is the
 /// state folder. None: the API is switched off.
-pub fn bind(
-    settings: &Settings,
-    state: Option<&Path>,
-    now: Timestamp,
-) -> Result<Option<AdminListener>, AdminError> {
+pub fn bind(settings: &Settings, state: Option<&Path>) -> Result<Option<AdminListener>, AdminError> {
     let api = &settings.api;
     let ApiListen::At(address) = api.listen else { return Ok(None) };
     let loopback = address.ip().to_canonical().is_loopback();
@@ -175,7 +172,7 @@ pub fn bind(
     };
     // The socket first: a refused start leaves no certificate behind.
     let listener = listener::open(address).map_err(|cause| AdminError::socket(address, cause))?;
-    let tls = tls.map(|tls| tls.load(now)).transpose()?.map(Arc::new);
+    let tls = tls.map(|tls| tls.load(Timestamp::now())).transpose()?.map(Arc::new);
     Ok(Some(AdminListener { listener, tls, tokens: Arc::new(tokens), needed }))
 }
 

@@ -39,16 +39,9 @@ pub(super) enum Asked {
     Route(Found),
 }
 
-/// Whether a route is for booting nodes. Of what a service says of itself they need to know that it runs.
+/// Whether a route is for booting nodes.
 fn faces_nodes(found: &Found) -> bool {
-    match found.route.access {
-        Access::Node => true,
-        Access::Open => {
-            let of_service = found.route.path.strip_prefix("/service/");
-            of_service.is_none_or(|what| matches!(what, "ready" | "status" | "liveness"))
-        }
-        Access::Admin | Access::Inventory | Access::Public | Access::Local => false,
-    }
+    matches!(found.route.access, Access::Node | Access::Open)
 }
 
 /// Looks a request up.

@@ -21,7 +21,7 @@ use crate::boot::template::Templates;
 use crate::config::Settings;
 use crate::config::source::Source;
 use crate::firmware::Loaders;
-use crate::records::{self, Snapshot};
+use crate::records::{self, BmcKey, Snapshot};
 use crate::world::World;
 
 use super::api::{Ask, Asker, Handler, Reply, Request, Routed, route};
@@ -67,7 +67,10 @@ impl Harness {
         };
         let (nodes, boot) = (place("nodes.yaml", nodes_yaml), place("boot.yaml", boot_yaml));
         let loaded = records::load::load(&nodes, &boot, None, None);
-        let snapshot = loaded.snapshot.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
+        let mut snapshot = loaded.snapshot.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
+        for (place, bmc) in (0..).zip(loaded.bmcs) {
+            snapshot.put_bmc(BmcKey::File(place), bmc);
+        }
         self.files = Live::of_files(snapshot);
         self.restart();
         self

@@ -9,6 +9,7 @@
 )]
 
 mod client;
+mod clients;
 mod modes;
 mod relay;
 mod servers;

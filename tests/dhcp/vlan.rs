@@ -135,6 +135,15 @@ impl Vlan {
         None
     }
 
+    /// Waits until `condition` holds.
+    pub fn until(&self, awaited: &str, condition: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !condition() {
+            assert!(start.elapsed() < LIMIT, "waited for {awaited}\n{}", self.log());
+            std::thread::yield_now();
+        }
+    }
+
     /// Waits for a line of the log.
     pub fn entry(&self, awaited: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         self.journal

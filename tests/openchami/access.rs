@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bootlace::lab::sandbox::Place;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -29,9 +29,13 @@ struct Ft {
 
 impl Ft {
     fn new(more: &[&str]) -> Self {
+        Self::with_settings("api_tokens: {audience: demo}\n", more)
+    }
+
+    fn with_settings(settings: &str, more: &[&str]) -> Self {
         let site = Site::prepared(|sandbox| {
             let path = |name: &str| sandbox.work().join(name).display().to_string();
-            sandbox.write("bootlace.yaml", "api_tokens: {audience: demo}\n").unwrap();
+            sandbox.write("bootlace.yaml", settings).unwrap();
             sandbox.run(Place::Host("srv"), &[PROGRAM, "token", "new", "--state", &path("state")]).unwrap();
             let mut flags =
                 vec!["--api".to_owned(), API.to_owned(), "--config".to_owned(), path("bootlace.yaml")];
@@ -230,29 +234,94 @@ fn r156_path_and_method_come_before_the_token_and_the_record_after_it() {
 }
 
 #[test]
+fn r157_impersonation_is_for_the_administrator_and_not_on_the_boot_facing_listener() {
+    let on = Ft::with_records(&[]);
+    let path = "/cloud-init/admin/impersonation/x1000c0s0b0n0/meta-data";
+    refused(on.get(path), "no token found");
+    assert!(on.with_token("GET", path, &Value::Null).is(200).text().contains("instance-id"));
+    let bearer = format!("Bearer {}", on.token);
+    for host in ["n1", "n77"] {
+        let answer = on.site.ask(host, HTTP, "GET", path, &[("Authorization", &bearer)], b"").is(404);
+        assert!(!answer.text().contains("instance-id"), "{answer:?}");
+    }
+}
+
+#[test]
 fn r158_nothing_is_stored_without_a_token_and_the_boot_facing_listener_knows_no_such_path() {
     let on = Ft::with_records(&[]);
+    let parameters = json!({"macs": ["52:54:00:be:ef:01"], "kernel": "http://172.16.0.254/k",
+        "initrd": "http://172.16.0.254/i", "params": "quiet"});
     let group = json!({"label": "login", "description": "The login group",
         "members": {"ids": ["x1000c0s0b0n0"]}});
-    refused(on.ask("POST", "/hsm/v2/groups", None, group.to_string().as_bytes()), "no token found");
-    let groups = on.with_token("GET", "/hsm/v2/groups", &Value::Null).is(200).json();
-    assert_eq!(groups.as_array().unwrap().len(), 1, "{groups}");
-    let made = on.with_token("POST", "/hsm/v2/groups", &group).is(201).json();
-    assert_eq!(made, json!([{"URI": "/hsm/v2/groups/login"}]));
-    assert!(on.site.log().contains("by admin"), "the log says whose token wrote: {}", on.site.log());
+    let cloud_group = json!({"name": "compute", "description": "compute group", "meta-data": {"a": "b"}});
+    let configuration = json!({"metadata": {"name": "compute"}, "spec": {"macs": ["52:54:00:be:ef:02"],
+        "kernel": "http://172.16.0.254/k2", "initrd": "http://172.16.0.254/i2", "params": "quiet"}});
     let bearer = format!("Bearer {}", on.token);
-    for (method, path) in [
-        ("POST", "/hsm/v2/groups"),
-        ("GET", NODE),
-        ("PUT", "/boot/v1/bootparameters"),
-        ("POST", "/cloud-init/admin/groups"),
-        ("GET", "/cloud-init/admin/impersonation/x1000c0s0b0n0/meta-data"),
-        ("POST", "/boot-service/bootconfigurations"),
+    for (method, path, body, status, list) in [
+        ("PUT", "/boot/v1/bootparameters", parameters, 200, "/boot/v1/bootparameters"),
+        ("POST", "/hsm/v2/groups", group, 201, "/hsm/v2/groups"),
+        ("POST", "/cloud-init/admin/groups", cloud_group, 201, "/cloud-init/admin/groups"),
+        ("POST", "/boot-service/bootconfigurations", configuration, 201, "/boot-service/bootconfigurations"),
     ] {
-        let answer = on.site.ask("n1", HTTP, method, path, &[("Authorization", &bearer)], b"{}");
-        assert!(matches!(answer.status, 404 | 405), "{method} {path}: {answer:?}");
-        assert!(!answer.text().contains("x1000c0s0b0n0"), "{answer:?}");
+        let stored = || on.with_token("GET", list, &Value::Null).text();
+        let before = stored();
+        refused(on.ask(method, path, None, body.to_string().as_bytes()), "no token found");
+        let headers = [("Authorization", &*bearer)];
+        on.site.ask("n1", HTTP, method, path, &headers, body.to_string().as_bytes()).is(404);
+        assert_eq!(stored(), before, "{path}");
+        on.with_token(method, path, &body).is(status);
+        assert_ne!(stored(), before, "{path}");
     }
+    assert!(on.site.log().contains("by admin"), "the log says whose token wrote: {}", on.site.log());
+}
+
+/// Decision on tokens: an issuer that cannot be reached stops writes, not reads by our own tokens, and no boot; it
+/// is tried again.
+#[test]
+fn an_issuer_that_is_down_at_the_start_is_waited_for() {
+    let settings = "api_tokens: {audience: demo, jwks: 'http://172.16.0.77:8000/jwks'}\n";
+    let on = Ft::with_settings(settings, &[]);
+    let run = |words: &[&str]| on.site.sandbox.run(Place::Host("srv"), words).unwrap();
+    let state = on.site.sandbox.work().join("issuer").display().to_string();
+    let foreign = run(&[PROGRAM, "token", "new", "--audience", "demo", "--state", &state]);
+    let set = run(&[PROGRAM, "token", "key", "--state", &state]);
+    let list =
+        |token: &str| on.ask("GET", "/hsm/v2/groups", Some(&format!("Bearer {}", token.trim())), b"").status;
+    let group = json!({"label": "login", "members": {"ids": []}});
+    assert_eq!(list(&on.token), 200);
+    assert_eq!(list(&foreign), 503);
+    let waits = on.with_token("POST", "/hsm/v2/groups", &group).is(503);
+    assert!(waits.header("retry-after").is_some());
+    assert_eq!(on.site.node_get("n1", "/health").status, 200, "nodes are served");
+    assert!(on.site.log().contains("token-keys-failed"), "{}", on.site.log());
+
+    let listener = in_host("n77", || std::net::TcpListener::bind("172.16.0.77:8000").unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let head =
+                format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", set.len());
+            let _ = stream.write_all(format!("{head}{set}").as_bytes());
+        }
+    });
+    let until = Instant::now() + LIMIT;
+    while list(&foreign) != 200 {
+        assert!(Instant::now() < until, "the keys never came: {}", on.site.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    on.with_token("POST", "/hsm/v2/groups", &group).is(201);
+    refused(on.ask("GET", "/hsm/v2/groups", Some("Bearer a.b.c"), b""), "token is unauthorized");
+}
+
+#[test]
+fn a_body_beyond_the_routes_limit_is_not_taken() {
+    let site = Site::f1();
+    let one = vec![b' '; (1 << 20) + 1];
+    site.send("PATCH", "/hsm/v2/State/Components/x1000c0s0b0n0/StateData", &one)
+        .is_problem(413, "the body is larger than the 1048576 bytes");
+    site.send("PATCH", "/hsm/v2/State/Components/x1000c0s0b0n0/StateData", &one[..1 << 20]).is(400);
+    site.get("/hsm/v2/groups/compute").is(200);
 }
 
 /// A real client, by the file that the operator is told to trust; TLS 1.2 too, and nothing in the clear.

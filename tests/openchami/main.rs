@@ -9,9 +9,14 @@
 )]
 
 mod access;
+mod boot_service;
+mod bss;
 mod cloud_init;
 mod cloud_init_client;
 mod durable;
 mod metadata_service;
+mod replay_bss;
 mod replay_cloud_init;
+mod replay_smd;
+mod smd;
 mod support;

@@ -6,8 +6,8 @@ use crate::config::Profile;
 const BASE: &str = "http://172.16.0.254:8081";
 
 fn ask(who: Who) -> ScriptRequest {
-    let path = "/boot/v1/bootscript".to_owned();
-    ScriptRequest { who, retry: 0, arch: None, base: BASE.to_owned(), path, local: None }
+    let (base, path) = (BASE.to_owned(), "/boot/v1/bootscript".to_owned());
+    ScriptRequest { who, retry: 0, arch: None, base, path, local: None }
 }
 
 fn ask_mac(text: &str) -> ScriptRequest {

@@ -28,7 +28,8 @@ pub struct Endpoint {
     #[serde(rename = "Managers")]
     pub managers: Option<Vec<Manager>>,
     #[serde(rename = "Name")]
-    name: &'static str,
+    /// The crawler that this follows sends it empty.
+    name: String,
     #[serde(rename = "RediscoverOnUpdate")]
     rediscover: bool,
     #[serde(rename = "SchemaVersion")]
@@ -56,7 +57,7 @@ impl Endpoint {
             mac: inventory.mac,
             mac_required: true,
             managers: inventory.managers.clone(),
-            name: "",
+            name: String::new(),
             rediscover: false,
             schema_version: 1,
             systems: order.iter().filter_map(|index| inventory.systems.get(*index)).cloned().collect(),

@@ -175,13 +175,14 @@ async fn decide(desk: &Desk, caller: &Caller, head: &Parts, incoming: Incoming, 
         Ok(read) => read,
         Err(error) => return closing(service.refuse(error.status(), &error.to_string())),
     };
+    let mut doubt = None;
     // A trusted proxy that hands on no address is not the one who asks, and nobody else is known.
     if let Some(address) = forwarded::client(caller.peer.ip(), &head.headers, &settings.trusted_proxies) {
         *asker = Asker::unknown(address);
         if found.route.access == Access::Node {
             let who = Arc::clone(&desk.who);
             if let Ok(known) = tokio::task::spawn_blocking(move || who(address)).await {
-                *asker = known;
+                (*asker, doubt) = known;
             }
         }
     }
@@ -201,6 +202,9 @@ async fn decide(desk: &Desk, caller: &Caller, head: &Parts, incoming: Incoming, 
     };
     let mut reply = desk.api.answer(found, request).await;
     drop(share);
+    if let Some(doubt) = doubt {
+        wire::add(&mut reply.detail, &doubt);
+    }
     if let Some(claims) = claims.filter(|_| head.method != Method::GET && head.method != Method::HEAD) {
         wire::add(&mut reply.detail, &format!("by {}", printable(&claims.subject, SUBJECT_SHOWN)));
     }

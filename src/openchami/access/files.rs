@@ -1,5 +1,10 @@
 //! Files of the state folder that must never be half written and whose owner must be able to read them.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the edge where files of the state folder are read and written"
+)]
+
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};

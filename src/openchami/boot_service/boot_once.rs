@@ -92,7 +92,7 @@ pub fn done_by_node(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
             return ask.refuse(StatusCode::FORBIDDEN, &text);
         }
     }
-    match done(draft, id) {
+    match finish(draft, id) {
         Ok(changed) => {
             let text = if changed {
                 "done: the next boot is what was asked to follow"
@@ -108,9 +108,17 @@ pub fn done_by_node(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Reply {
     }
 }
 
-/// A node says that the boot it was asked for is done: what was to follow holds from now on. False: nothing was
-/// asked for.
+/// A node is up: if that is the boot it was asked for, what was to follow holds from now on. The system that ran
+/// before may call as well, so the boot has to have begun. False: nothing was asked for, or it is not that boot.
 pub fn done(draft: &mut Draft<'_>, id: &str) -> Result<bool, Owned> {
+    if !runtime(draft.inventory(), id).taken {
+        return Ok(false);
+    }
+    finish(draft, id)
+}
+
+/// The boot that was asked for is done, says who knows.
+fn finish(draft: &mut Draft<'_>, id: &str) -> Result<bool, Owned> {
     let old = runtime(draft.inventory(), id);
     if old.next_boot.is_empty() {
         return Ok(false);

@@ -64,8 +64,11 @@ pub const ROUTES: &[Route] = &[
     write(Method::DELETE, ONCE, "Let the node boot what selects it again", SMALL, boot_once::delete),
     read(Access::Open, "/health", "Whether it runs", service::health),
     read(Access::Open, "/service/status", "Whether it runs", service::status),
-    read(Access::Open, "/service/version", "Version", service::version),
+    read(Access::Public, "/service/version", "Version", service::version),
 ];
 
 const PARAMETERS: &str = "/bootparameters";
 const ONCE: &str = "/boot-once/{node}";
+
+#[cfg(test)]
+mod tests;

@@ -124,7 +124,7 @@ impl Resource for Node {
         if !spec.boot_mac.is_empty() {
             spec.boot_mac = cards::checked_mac(&spec.boot_mac)?;
         }
-        let read = spec.interfaces.into_iter().map(|card| card.read().transpose()).flatten();
+        let read = spec.interfaces.into_iter().filter_map(|card| card.read().transpose());
         spec.interfaces = read.collect::<Result<_, _>>()?;
         for group in &mut spec.groups {
             *group = group.to_lowercase();

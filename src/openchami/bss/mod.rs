@@ -88,13 +88,16 @@ pub const ROUTES: &[Route] = &[
         dump_and_history::history,
     ),
     read(Access::Open, "/service/status", "Whether it runs", service::status),
-    read(Access::Open, "/service/status/all", "Whether it runs, and on what", service::status_all),
-    read(Access::Open, "/service/version", "Version", service::version),
-    read(Access::Open, "/service/hsm", "Whether SMD is reached", service::hsm),
-    read(Access::Open, "/service/storage/status", "Whether records are stored", service::storage_status),
+    read(Access::Public, "/service/status/all", "Whether it runs, and on what", service::status_all),
+    read(Access::Public, "/service/version", "Version", service::version),
+    read(Access::Public, "/service/hsm", "Whether SMD is reached", service::hsm),
+    read(Access::Public, "/service/storage/status", "Whether records are stored", service::storage_status),
     write(Method::GET, Access::Node, "/done", DONE, boot_once::done_by_node),
     write(Method::POST, Access::Node, "/done", DONE, boot_once::done_by_node),
 ];
 
 const PARAMETERS: &str = "/bootparameters";
 const DONE: &str = "The asking node finished the boot that was asked for once";
+
+#[cfg(test)]
+mod tests;

@@ -43,9 +43,7 @@ pub struct Answered {
 /// The service whose script a path asks for.
 pub fn service_of(path: &str) -> Option<Service> {
     let is = |prefix: &&str| path.strip_prefix(*prefix) == Some("/bootscript");
-    [Service::Bss, Service::Boot]
-        .into_iter()
-        .find(|service| service.prefixes().iter().any(|prefix| is(&prefix)))
+    [Service::Bss, Service::Boot].into_iter().find(|service| service.prefixes().iter().any(is))
 }
 
 /// `GET …/bootscript` on the admin listener: a preview, which takes no next boot.
