@@ -16,6 +16,7 @@ mod cloud_init_client;
 mod durable;
 mod metadata_service;
 mod replay_bss;
+mod render;
 mod replay_cloud_init;
 mod replay_smd;
 mod smd;
