@@ -6,7 +6,7 @@
 //! let list = on.get("/hsm/v2/State/Components").value();
 //! ```
 
-#![allow(clippy::unwrap_used, reason = "a test may fail so")]
+#![allow(clippy::unwrap_used, clippy::new_without_default, reason = "a test may fail so")]
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};

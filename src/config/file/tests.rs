@@ -108,7 +108,7 @@ fn an_unknown_key_is_an_error_that_names_the_nearest() {
         ("subnets: [{subnet: 10.0.0.0/8, routers: 10.0.0.1}]", "subnets[0].routers", "did you mean 'router'"),
         ("profiles: {gpu: {loder: x}}", "profiles.gpu.loder", "did you mean 'loader'"),
         ("no-boot-entry: wait", "no-boot-entry", "did you mean 'no_boot_entry'"),
-        ("api: 127.0.0.1:8082", "api", "known here: mode, interfaces"),
+        ("lan: 10.0.0.0/8", "lan", "known here: mode, interfaces"),
     ] {
         let (code, at, message) = wrong(text);
         assert_eq!((code, at.as_str()), (Code::UnknownKey, key), "{text}");

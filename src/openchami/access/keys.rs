@@ -339,6 +339,7 @@ mod tests {
             assert!(tokens.verifier().incomplete);
             *content.lock().unwrap() = ("200 OK".to_owned(), set(&first));
             assert_eq!(heard.recv().await, Some(News::Read { keys: 1, problems: Vec::new() }));
+            assert!(!tokens.verifier().incomplete);
             assert!(tokens.verifier().verify(&first_token, now()).is_ok());
             assert_eq!(tokens.verifier().verify(&second_token, now()), Err(BadToken::UnknownKey));
             *content.lock().unwrap() = ("200 OK".to_owned(), set(&second));

@@ -321,12 +321,6 @@ fn a_call_home_is_believed_of_the_node_alone_and_makes_it_ready() {
     }
     on.restart();
     assert_eq!(state(&on), "Ready");
-    // It also ends a boot that was asked for once.
-    let once = format!("/boot-service/boot-once/{NODE}");
-    assert_eq!(on.send("PUT", &once, "{\"boot\":\"local\",\"then\":\"local\"}").status, 200);
-    on.from(NODE).send("POST", &format!("/phone-home/{NODE}"), "");
-    let left = on.get(&once).value();
-    assert_eq!((&left["boot"], &left["then"]), (&json!(""), &json!("local")));
 }
 
 #[test]

@@ -206,8 +206,7 @@ pub(super) fn patch(ask: &Ask<'_>, draft: &mut Draft<'_>) -> Answer {
     }
     let wrong = |what: String| Refusal::bad(format!("couldn't validate group: {what}"));
     plain("description", given.description.as_deref().unwrap_or_default())?;
-    let there = find(draft.inventory(), ask);
-    let mut group = Group::clone(&*there.map_err(|refusal| no_such_group(refusal))?);
+    let mut group = Group::clone(&*find(draft.inventory(), ask).map_err(no_such_group)?);
     if let Some(description) = given.description {
         group.description = description;
     }
