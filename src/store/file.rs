@@ -61,7 +61,7 @@ pub(super) fn open(folder: &Path) -> Result<(PathBuf, Arc<dyn StorageBackend>, I
     if metadata.mode() & 0o077 != 0 {
         file.set_permissions(Permissions::from_mode(0o600)).map_err(of_file)?;
     }
-    let backend = lock(&file, &of_file)?.map_err(|problem| StoreError::of(&name, problem.into()))?;
+    let backend = lock(&file, of_file)?.map_err(|problem| StoreError::of(&name, problem.into()))?;
     Ok((name, Arc::new(backend), Identity::of(&metadata)))
 }
 
