@@ -308,6 +308,22 @@ fn markup_and_commands_in_parameters_reach_the_kernel_as_they_are() {
     assert!(detail.contains("control character"), "{detail}");
 }
 
+#[test]
+fn one_of_very_many_identifiers_is_written_without_the_others() {
+    let mut on = Harness::new();
+    let all: Vec<i64> = (1..=5_000).collect();
+    send(&mut on, "PUT", json!({"nids": all, "kernel": "http://h/k"}), 200);
+    assert_eq!(sets(&mut on, "").len(), 1, "clients see one set");
+    let largest =
+        |on: &Harness| on.world.inventory.boot_units.iter().map(|unit| unit.nids.len()).max().unwrap();
+    assert!(largest(&on) <= 1_000, "a unit is written as a whole");
+    send(&mut on, "PUT", json!({"nids": [7, 4_000], "kernel": "http://h/other"}), 200);
+    send(&mut on, "PUT", json!({"nids": [7], "kernel": "http://h/k"}), 200);
+    let shown: Vec<usize> = sets(&mut on, "").iter().map(|set| set.0.split(' ').count()).collect();
+    assert_eq!(shown.iter().sum::<usize>(), 5_000);
+    assert_eq!((shown.len(), largest(&on) <= 1_000), (2, true));
+}
+
 /// One write of a client: verb, identifiers, what they shall boot.
 #[derive(Clone, Debug)]
 struct Write {
