@@ -1,7 +1,8 @@
 //! Where a node finds its cloud-init data, for the `ds=` word of its kernel line. Only nodes for which there is
 //! any get the word: on others cloud-init would wait for a server that has nothing for them.
 
-use crate::openchami::inventory::{Index, InstanceInfo, Inventory};
+use crate::openchami::cloud_init::{defaults, instance_info};
+use crate::openchami::inventory::Inventory;
 use crate::records::Node;
 
 use super::script::one_word;
@@ -9,18 +10,15 @@ use super::script::one_word;
 /// The URL, with a slash at its end: the node's own, else the cluster's, else ours as the node reaches it.
 /// `None`: neither cluster defaults nor a group with content apply to the node.
 pub fn seed(inventory: &Inventory, node: &Node, base: &str) -> Option<String> {
-    let defaults = inventory.cluster_defaults.iter().max_by(|a, b| {
-        let (a, b) = (&a.metadata, &b.metadata);
-        a.updated_at.cmp(&b.updated_at).then_with(|| a.uid.cmp(&b.uid))
-    });
+    let defaults = defaults::in_force(inventory);
     let content =
         |group: &String| inventory.cloud_groups.get(group).is_some_and(|group| !group.content.is_empty());
     if defaults.is_none() && !node.groups.iter().any(content) {
         return None;
     }
     let own = node.xname.as_ref().and_then(|xname| {
-        let mut told = inventory.find::<InstanceInfo>(Index::InstanceOf, xname.as_str());
-        told.find_map(|told| given(&told.cloud_init_base_url))
+        let told = instance_info::of(inventory, xname.as_str())?;
+        given(&told.cloud_init_base_url)
     });
     let url = own
         .or_else(|| defaults.and_then(|defaults| given(&defaults.base_url)))
@@ -36,7 +34,7 @@ fn given(text: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::boot::fixture;
-    use crate::openchami::inventory::{CloudGroup, ClusterDefaults, Draft, Live, Meta};
+    use crate::openchami::inventory::{CloudGroup, ClusterDefaults, Draft, InstanceInfo, Live, Meta};
 
     const BASE: &str = "http://10.0.0.1:8081";
 

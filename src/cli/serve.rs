@@ -413,10 +413,10 @@ fn ready(
         ("interface", join(interfaces.iter().map(|interface| interface.name.to_string()).collect()).into()),
         ("mode", join(modes.into_iter().map(str::to_owned).collect()).into()),
         ("http", join(http.iter().map(ToString::to_string).collect()).into()),
-        ("api", api.unwrap_or_else(|| "none".to_owned()).into()),
         ("nodes", world.records.node_count().into()),
         ("entries", world.records.entry_count().into()),
         ("transport", join(transports.iter().map(|transport| (*transport).to_owned()).collect()).into()),
+        ("api", api.unwrap_or_else(|| "none".to_owned()).into()),
     ];
     Event::Notice(Notice { level: Level::Info, name: "ready", text: String::new(), fields })
 }

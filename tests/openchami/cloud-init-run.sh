@@ -39,7 +39,7 @@ show() {
 echo "=== host name"
 uname -n
 show users /etc/passwd
-show keys /home/operator/.ssh/authorized_keys
+show keys /home/builder/.ssh/authorized_keys
 show file /etc/bootlace-test
 show ran /root/ran
 show instance /run/cloud-init/instance-data.json

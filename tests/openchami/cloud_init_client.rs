@@ -6,13 +6,13 @@ use std::process::Command;
 use bootlace::lab::sandbox::Place;
 use serde_json::{Value, json};
 
-use super::cloud_init::defaults;
+use super::cloud_init::{defaults, logged};
 use super::support::{API, Site};
 
 const GROUP: &str = r##"## template: jinja
 #cloud-config
 users:
-- name: operator
+- name: builder
   shell: /bin/bash
   ssh_authorized_keys: {{ ds.meta_data.instance_data.v1.public_keys }}
 write_files:
@@ -22,11 +22,14 @@ runcmd:
 - [sh, -c, "echo {{ v1.instance_id }} > /root/ran"]
 phone_home:
   url: http://172.16.0.254:8081/phone-home/$INSTANCE_ID
-  post: [pub_key_rsa, instance_id, hostname]
+  post: [instance_id, hostname]
+  tries: 3
 "##;
 
 /// Only the modules that the group needs: the others would look for disks, packages and a system that runs.
-const SETTINGS: &str = "network: {config: disabled}
+/// The list is what `ds-identify` makes of the kernel command line on a system that runs.
+const SETTINGS: &str = "datasource_list: [NoCloud, None]
+network: {config: disabled}
 disable_root: false
 ssh_deletekeys: false
 cloud_init_modules: [write-files, set_hostname, users-groups]
@@ -86,7 +89,7 @@ fn applied(site: &Site, run: &Run) {
     assert_eq!(run.section("host name"), "de01");
     let users = run.section("users");
     assert!(
-        users.lines().any(|line| line.starts_with("operator:") && line.ends_with(":/bin/bash")),
+        users.lines().any(|line| line.starts_with("builder:") && line.ends_with(":/bin/bash")),
         "{users}"
     );
     assert!(run.section("keys").contains("ssh-ed25519 AAAA u@h"), "{}", run.text);
@@ -123,7 +126,7 @@ fn the_real_cloud_init_finds_its_data_by_a_url_without_a_slash_too() {
     let site = site();
     let run = boot(&site, "http://172.16.0.254:8081/cloud-init");
     applied(&site, &run);
-    let asked =
-        |path: &str| site.entries().iter().any(|entry| entry["path"] == path && entry["status"] == 200);
-    assert!(asked("/cloud-initmeta-data") && asked("/cloud-init/compute.yaml"), "{}", site.log());
+    for path in ["/cloud-initmeta-data", "/cloud-init/compute.yaml"] {
+        logged(&site, |entry| entry["path"] == path && entry["status"] == 200);
+    }
 }

@@ -15,6 +15,7 @@ mod cloud_init;
 mod cloud_init_client;
 mod durable;
 mod metadata_service;
+mod render;
 mod replay_bss;
 mod replay_cloud_init;
 mod replay_smd;

@@ -79,12 +79,3 @@ pub fn groups_of(inventory: &Inventory, id: &str) -> Vec<(String, Option<Arc<Clo
     let labels = inventory.groups_of(id).into_iter();
     labels.map(|label| (label.clone(), inventory.cloud_groups.get(&label))).collect()
 }
-
-/// Whether cloud-init has anything for a node, so that `ds=` belongs on its kernel line: cluster defaults, or a
-/// group with content.
-pub fn has_data(inventory: &Inventory, id: &str) -> bool {
-    !inventory.cluster_defaults.is_empty()
-        || groups_of(inventory, id)
-            .iter()
-            .any(|(_, group)| group.as_ref().is_some_and(|group| !group.content.is_empty()))
-}

@@ -39,21 +39,23 @@ pub fn render(content: &str, meta_data: &Json) -> Result<Rendered, NotRendered> 
             .trim_blocks(true)
             .keep_trailing_newline(true)
             .build()
-            .map_err(|error| not(&error))?,
+            .map_err(|error| not(&error, template))?,
     );
     environment.set_formatter(|out, _, value| as_python(out, value));
     // A template that goes round in circles must not keep the program.
     environment.set_recursion_limit(64);
     let rendered =
         environment.render_named_str("group", template, Value::from(Serde(instance_data(meta_data))));
-    rendered.map(Rendered::Template).map_err(|error| not(&error))
+    rendered.map(Rendered::Template).map_err(|error| not(&error, template))
 }
 
-fn not(error: &minijinja::Error) -> NotRendered {
-    let message = match error.detail() {
-        Some(detail) => format!("{}: {detail}", error.kind()),
-        None => error.kind().to_string(),
-    };
+fn not(error: &minijinja::Error, template: &str) -> NotRendered {
+    let mut message = error.kind().to_string();
+    if let Some(detail) = error.detail() {
+        message = format!("{message}: {detail}");
+    } else if let Some(expression) = error.range().and_then(|range| template.get(range)) {
+        message = format!("{message}: {}", crate::config::diagnostic::quoted(expression));
+    }
     // The line that says that it is a template counts, too.
     NotRendered { line: error.line().unwrap_or(1) + 1, message }
 }
@@ -71,6 +73,7 @@ fn instance_data(meta_data: &Json) -> Json {
     let text = |key: &str| meta_data.get(key).cloned().unwrap_or(Json::Null);
     let standard = json!({
         "availability_zone": null,
+        "cloud_id": "nocloud",
         "cloud_name": "unknown",
         "instance_id": text("instance-id"),
         "local_hostname": text("local-hostname"),
@@ -115,9 +118,6 @@ fn is_version(key: &str) -> bool {
 
 /// Prints a value as Python does, for which `['a', True]` is the text of a list.
 fn as_python(out: &mut Output<'_>, value: &Value) -> Result<(), minijinja::Error> {
-    if value.is_undefined() {
-        return Err(minijinja::Error::new(ErrorKind::UndefinedError, "there is no such variable"));
-    }
     let text = match value.as_str() {
         Some(text) => text.to_owned(),
         None => {

@@ -1,6 +1,7 @@
 //! Names that requests use: members of bodies, and parameters of queries.
 
-use crate::openchami::api::{Route, Service};
+use crate::openchami::api::{Route, Service, route};
+use crate::openchami::cloud_init::files;
 
 const COMPONENT: &[&str] = &[
     "Components",
@@ -81,28 +82,8 @@ const GROUP: &[&str] = &[
     "ids",
 ];
 const BOOT_PARAMETERS: &[&str] = &["hosts", "macs", "nids", "params", "kernel", "initrd", "cloud-init"];
-const CLOUD_INIT: &[&str] = &[
-    "name",
-    "description",
-    "meta-data",
-    "file",
-    "content",
-    "encoding",
-    "base-url",
-    "cloud-provider",
-    "cluster-name",
-    "short-name",
-    "nid-length",
-    "public-keys",
-    "region",
-    "availability-zone",
-    "id",
-    "instance-id",
-    "local-hostname",
-    "hostname",
-    "cloud-init-base-url",
-    "wireguard",
-];
+const PHONE_HOME: &[&str] =
+    &["pub_key_rsa", "pub_key_ecdsa", "pub_key_ed25519", "instance_id", "hostname", "fqdn"];
 const ENVELOPE: &[&str] = &["apiVersion", "kind", "metadata", "spec", "status", "schemaVersion"];
 
 /// Members that the body of a request to this route may have.
@@ -114,7 +95,10 @@ pub(super) fn of_body(route: &Route) -> &'static [&'static str] {
         Service::Smd if path.starts_with("/groups") || path.starts_with("/partitions") => GROUP,
         Service::Smd => COMPONENT,
         Service::Bss => BOOT_PARAMETERS,
-        Service::CloudInit => CLOUD_INIT,
+        _ if path == route::PHONE_HOME => PHONE_HOME,
+        Service::CloudInit if path.starts_with("/admin/groups") => &files::GROUP_KEYS,
+        Service::CloudInit if path.starts_with("/admin/instance-info") => &files::NODE_KEYS,
+        Service::CloudInit => &files::DEFAULTS_KEYS,
         Service::Boot | Service::Metadata => ENVELOPE,
         Service::Own => &[],
     }
