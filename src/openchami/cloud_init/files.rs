@@ -123,13 +123,11 @@ impl CloudFiles {
     }
 }
 
+/// Reads an item: its name, where that stands, and the record.
+type ReadItem<R> = fn(&mut Table<'_, '_>, &Arc<Source>) -> Option<(String, Span, Filed<R>)>;
+
 /// The items of a list, or the one that stands alone; each name once.
-fn items<R>(
-    document: &Document<'_>,
-    findings: &mut Findings,
-    key: &str,
-    read: fn(&mut Table<'_, '_>, &Arc<Source>) -> Option<(String, Span, Filed<R>)>,
-) -> Vec<Filed<R>> {
+fn items<R>(document: &Document<'_>, findings: &mut Findings, key: &str, read: ReadItem<R>) -> Vec<Filed<R>> {
     let source = document.source;
     let alone = std::slice::from_ref(&document.root);
     let list = match &document.root.kind {
