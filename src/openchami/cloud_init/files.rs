@@ -123,7 +123,7 @@ impl CloudFiles {
     }
 }
 
-/// Reads an item: its name, where that stands, and the record.
+/// Reads one item: its key, where that stands, and the record.
 type ReadItem<R> = fn(&mut Table<'_, '_>, &Arc<Source>) -> Option<(String, Span, Filed<R>)>;
 
 /// The items of a list, or the one that stands alone; each name once.
