@@ -114,7 +114,8 @@ impl CloudFiles {
         match source.path.file_name().and_then(|name| name.to_str()) {
             Some(DEFAULTS) => {
                 if let Some(mut table) = Table::open(&document.root, source, &KeyPath::Root, findings) {
-                    self.defaults = Some(defaults(&mut table, source));
+                    let read = defaults(&mut table, source);
+                    self.defaults = (!read.owned.is_empty()).then_some(read);
                 }
             }
             Some(GROUPS) => self.groups = items(&document, findings, "name", group),
