@@ -1,4 +1,4 @@
-//! Every DHCPv4 option once: code, names, type, text form.
+//! Every DHCPv4 option once: code, names, type, text form. DHCPv6 has its own in [`v6`].
 //!
 //! The table in `catalogue/table.rs` is the only place that knows an option. The log, `decode`, settings
 //! (`options:` in nodes.yaml and bootlace.yaml), `explain` and `docs/options.md` all read it. Values are plain
@@ -10,6 +10,7 @@ mod parse;
 pub mod print;
 pub mod suboptions;
 mod table;
+pub mod v6;
 
 pub use describe::{describe, describe_in, json_value};
 pub use parse::parse_option;

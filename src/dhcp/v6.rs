@@ -12,6 +12,7 @@ use std::net::Ipv6Addr;
 use serde_json::{Value, json};
 
 use super::catalogue::print::{colons, escaped, guess, hex, quoted};
+use super::catalogue::v6 as options;
 use super::pxe::VendorClass;
 use crate::client::arch::Arch;
 use crate::records::Mac;
@@ -60,6 +61,8 @@ pub struct Hop<'a> {
 /// A client's or server's message, taken out of the relay messages around it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message<'a> {
+    /// The bytes it was read from, with the relay messages around it.
+    pub payload: &'a [u8],
     /// Message type, such as 1 for SOLICIT.
     pub kind: u8,
     /// Transaction id, 24 bits.
@@ -136,6 +139,7 @@ impl<'a> Message<'a> {
             return Err(V6Error::Kind(*kind));
         }
         let mut message = Self {
+            payload,
             kind: *kind,
             xid: u32::from_be_bytes([0, *x1, *x2, *x3]),
             hops,
@@ -270,7 +274,14 @@ impl<'a> Message<'a> {
         parts.join(", ")
     }
 
-    /// The same as JSON.
+    /// One line per option in wire order, those of the outermost relay first and what it relayed inside them:
+    /// `Elapsed time (8), length 2: 1.50s`.
+    pub fn details(&self) -> Vec<String> {
+        options::read_message(self.payload).lines()
+    }
+
+    /// The same as JSON, and every option in wire order with its code, name, length, value and either its exact bytes
+    /// or the options inside it.
     pub fn json(&self) -> Value {
         let text = |bytes: &&[u8]| escaped(bytes);
         json!({
@@ -291,6 +302,7 @@ impl<'a> Message<'a> {
             "status": self.status.map(|(code, _)| code),
             "requested_options": self.requested,
             "truncated": self.truncated,
+            "options": options::json(&options::read_message(self.payload)),
         })
     }
 }
@@ -305,6 +317,14 @@ pub fn duid(duid: &[u8]) -> String {
             format!("DUID-EN {} {}", u32::from_be_bytes([*a, *b, *c, *d]), guess(id))
         }
         [0, 3, 0, 1, mac @ ..] if mac.len() == 6 => format!("DUID-LL {}", colons(mac)),
+        // Other hardware: InfiniBand's addresses have 20 bytes.
+        [0, 1, h1, h2, t1, t2, t3, t4, address @ ..] => {
+            let (hardware, time) = (u16::from_be_bytes([*h1, *h2]), u32::from_be_bytes([*t1, *t2, *t3, *t4]));
+            format!("DUID-LLT hardware-type {hardware} {} time {time}", colons(address))
+        }
+        [0, 3, h1, h2, address @ ..] => {
+            format!("DUID-LL hardware-type {} {}", u16::from_be_bytes([*h1, *h2]), colons(address))
+        }
         [0, 4, uuid @ ..] => match <[u8; 16]>::try_from(uuid) {
             Ok(bytes) => format!("DUID-UUID {}", crate::records::Uuid::from_text_order(bytes)),
             Err(_) => format!("DUID-UUID {}", hex(uuid)),
@@ -313,7 +333,7 @@ pub fn duid(duid: &[u8]) -> String {
     }
 }
 
-fn type_name(kind: u8) -> Option<&'static str> {
+pub(crate) fn type_name(kind: u8) -> Option<&'static str> {
     Some(match kind {
         1 => "SOLICIT",
         2 => "ADVERTISE",
@@ -331,7 +351,7 @@ fn type_name(kind: u8) -> Option<&'static str> {
 }
 
 /// 16-bit code, 16-bit length, value; ends before the first option that leaves the packet.
-struct Options<'a>(&'a [u8]);
+pub(crate) struct Options<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Iterator for Options<'a> {
     type Item = (u16, &'a [u8]);
@@ -349,7 +369,7 @@ fn numbers(list: &[u8]) -> Vec<u16> {
 }
 
 /// Items with a 16-bit length that fill the value exactly.
-fn items(mut rest: &[u8]) -> Option<Vec<&[u8]>> {
+pub(crate) fn items(mut rest: &[u8]) -> Option<Vec<&[u8]>> {
     let mut items = Vec::new();
     while !rest.is_empty() {
         let (size, tail) = rest.split_first_chunk::<2>()?;

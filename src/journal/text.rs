@@ -88,8 +88,11 @@ fn dhcp(event: &DhcpEvent) -> String {
 
 /// A DHCPv6 message and its answer, both in the same words.
 fn v6(event: &DhcpEvent, outcome: &OutcomeV6) -> String {
-    let said = |bytes: &[u8]| {
-        v6::Message::parse(bytes).map_or_else(|error| format!("DHCPv6, {error}"), |message| message.summary())
+    let said = |bytes: &[u8]| match v6::Message::parse(bytes) {
+        Ok(message) => {
+            [message.summary()].into_iter().chain(message.details()).collect::<Vec<_>>().join("; ")
+        }
+        Err(error) => format!("DHCPv6, {error}"),
     };
     let (from, to) = (address(&event.source), address(&event.destination));
     let mut line = format!("{} {from} > {to}: {} -> ", interface(event), said(&event.message));
@@ -259,5 +262,17 @@ mod tests {
         let solicit = DhcpOutcome::V6(OutcomeV6::Silent(Reason::UnknownMac));
         let v6 = line("[fe80::1]:546", "[ff02::1:2]:547", vec![1, 0, 0, 1], solicit);
         assert!(v6.starts_with("eth0 (VLAN 7) fe80::1.546 > ff02::1:2.547: "), "{v6}");
+    }
+
+    #[test]
+    fn every_dhcpv6_option_stands_in_the_line_in_wire_order() {
+        let solicit =
+            vec![1, 0, 0, 1, 0, 14, 0, 0, 0, 6, 0, 4, 0, 59, 0, 23, 0, 8, 0, 2, 0, 150, 1, 0, 0, 1, 7];
+        let silent = DhcpOutcome::V6(OutcomeV6::Silent(Reason::UnknownMac));
+        let line = line("[fe80::1]:546", "[ff02::1:2]:547", solicit, silent);
+        let options = "elapsed 1.50s; Rapid Commit (14), length 0; \
+                       Option Request (6), length 4: Boot File URL (59), DNS recursive name server (23); \
+                       Elapsed time (8), length 2: 1.50s; Unknown (256), length 1: 07 -> silence unknown-mac";
+        assert!(line.contains(options), "{line}");
     }
 }

@@ -145,19 +145,19 @@ pub(crate) fn architectures(value: &[u8]) -> Result<Vec<Arch>, String> {
     Ok(u16_list(value)?.into_iter().map(Arch).collect())
 }
 
-fn join<T: ToString>(items: &[T], separator: &str) -> String {
+pub(super) fn join<T: ToString>(items: &[T], separator: &str) -> String {
     items.iter().map(T::to_string).collect::<Vec<_>>().join(separator)
 }
 
-fn exactly<const N: usize>(value: &[u8]) -> Result<[u8; N], String> {
+pub(super) fn exactly<const N: usize>(value: &[u8]) -> Result<[u8; N], String> {
     value.try_into().map_err(|_| format!("needs {N} byte{}", if N == 1 { "" } else { "s" }))
 }
 
-fn at_least_one(value: &[u8]) -> Result<&[u8], String> {
+pub(super) fn at_least_one(value: &[u8]) -> Result<&[u8], String> {
     if value.is_empty() { Err("needs 1 byte or more".to_owned()) } else { Ok(value) }
 }
 
-fn groups<const N: usize>(value: &[u8]) -> Result<&[[u8; N]], String> {
+pub(super) fn groups<const N: usize>(value: &[u8]) -> Result<&[[u8; N]], String> {
     match value.as_chunks::<N>() {
         (groups, []) if !groups.is_empty() => Ok(groups),
         _ => Err(format!("needs a multiple of {N} bytes")),
@@ -179,19 +179,19 @@ fn pairs(value: &[u8]) -> Result<Vec<String>, String> {
     Ok(groups::<8>(value)?.iter().map(pair).collect())
 }
 
-fn u8_value(value: &[u8]) -> Result<u8, String> {
+pub(super) fn u8_value(value: &[u8]) -> Result<u8, String> {
     exactly::<1>(value).map(|[byte]| byte)
 }
 
-fn u16_value(value: &[u8]) -> Result<u16, String> {
+pub(super) fn u16_value(value: &[u8]) -> Result<u16, String> {
     exactly::<2>(value).map(u16::from_be_bytes)
 }
 
-fn u16_list(value: &[u8]) -> Result<Vec<u16>, String> {
+pub(super) fn u16_list(value: &[u8]) -> Result<Vec<u16>, String> {
     Ok(groups::<2>(value)?.iter().map(|group| u16::from_be_bytes(*group)).collect())
 }
 
-fn u32_value(value: &[u8]) -> Result<u32, String> {
+pub(super) fn u32_value(value: &[u8]) -> Result<u32, String> {
     exactly::<4>(value).map(u32::from_be_bytes)
 }
 
@@ -227,7 +227,7 @@ fn routes(value: &[u8]) -> Result<Vec<String>, String> {
     Ok(routes)
 }
 
-fn uris(value: &[u8]) -> Result<Vec<String>, String> {
+pub(super) fn uris(value: &[u8]) -> Result<Vec<String>, String> {
     let mut uris = Vec::new();
     let mut rest = at_least_one(value)?;
     while !rest.is_empty() {
