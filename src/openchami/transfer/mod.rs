@@ -6,6 +6,8 @@
 
 mod cloud;
 mod plain;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;
