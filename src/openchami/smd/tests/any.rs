@@ -78,6 +78,35 @@ fn document() -> impl Strategy<Value = Value> {
     })
 }
 
+/// What stands in paths.
+const PLACES: [&str; 11] = [
+    "x1000c0s0b0n0",
+    "x1000c0s0b1n0",
+    "x1000c0s0b0",
+    "x1000c0s2b0",
+    "bogus",
+    "7",
+    "compute",
+    "p1",
+    "525400beef01",
+    "172.16.0.1",
+    "role",
+];
+
+fn path(template: &str, variables: &[&str]) -> String {
+    let mut variables = variables.iter();
+    let part = |part| match str::starts_with(part, '{') {
+        true => variables.next().copied().unwrap_or(part),
+        false => part,
+    };
+    template.split('/').map(part).collect::<Vec<_>>().join("/")
+}
+
+fn parameter() -> impl Strategy<Value = String> {
+    let (names, values) = (proptest::sample::select(&NAMES[..]), proptest::sample::select(&TEXTS[..]));
+    (names, values).prop_map(|(name, value)| format!("{name}={}", value.replace('\n', "%0a")))
+}
+
 /// Everything that is stored.
 fn stored(on: &mut Harness) -> Value {
     on.from_stranger();
@@ -99,30 +128,29 @@ thread_local! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(800))]
 
     #[test]
     fn any_request_is_answered_and_a_refused_one_changes_nothing(
         route in 0..ROUTES.len(),
-        variables in proptest::collection::vec(proptest::sample::select(&TEXTS[..6]), 2),
-        query in proptest::collection::vec((proptest::sample::select(&NAMES[..]), proptest::sample::select(&TEXTS[..])), 0..3),
+        variables in proptest::collection::vec(proptest::sample::select(&PLACES[..]), 2),
+        query in proptest::collection::vec(parameter(), 0..3),
         body in document(),
     ) {
+        let route = &ROUTES[route];
+        let path = path(route.path, &variables);
+        let target = format!("/hsm/v2{path}?{}", query.join("&"));
         STORE.with_borrow_mut(|on| {
-            let route = &ROUTES[route];
-            let mut variables = variables.iter();
-            let path = route.path.split('/').map(|part| if part.starts_with('{') { *variables.next().unwrap() } else { part });
-            let path = path.collect::<Vec<_>>().join("/");
-            let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", value.replace('\n', "%0a"))).collect();
             let before = stored(on);
-            let reply = on.send(route.method.as_str(), &format!("/hsm/v2{path}?{}", query.join("&")), &body.to_string());
+            let reply = on.send(route.method.as_str(), &target, &body.to_string());
             prop_assert!(!reply.status.is_server_error(), "{} {path}: {}", route.method, reply.status);
             if reply.refuses() {
                 prop_assert_eq!(stored(on), before, "{} {}", &route.method, path);
             } else {
                 let after = stored(on);
                 on.restart();
-                prop_assert_eq!(stored(on), after, "{} {} is not what the next start reads", &route.method, path);
+                let read = stored(on);
+                prop_assert_eq!(read, after, "{} {} is not what the next start reads", &route.method, path);
                 // An empty store is left soon, or nothing is tried on what is there.
                 if on.get("/hsm/v2/State/Components").value() == json!({"Components": []}) {
                     *on = discovered();

@@ -7,8 +7,11 @@ const FILE: &str = r#"bmcs:
 - {name: bmc1, xname: x1000c0s0b0, mac: "DE:CA:FC:0F:FE:E1", ip: 172.16.0.101}
 - {name: bmc2, xname: x1000c0s0b1, mac: "de:ca:fc:0f:fe:e2", ip: 172.16.0.102}
 nodes:
-- {name: compute1, nid: 1, xname: x1000c0s0b0n0, bmc: x1000c0s0b0, groups: [compute], interfaces: [{mac_addr: "52:54:00:be:ef:01", ip_addrs: [{name: management, ip_addr: 172.16.0.1}]}]}
-- {name: compute2, nid: 2, xname: x1000c0s0b1n0, bmc: bmc2, groups: [compute], interfaces: [{mac_addr: "52:54:00:be:ef:02", ip_addrs: [{name: management, ip_addr: 172.16.0.2}, {name: ib, ip_addr: 10.1.0.2}]}]}
+- {name: compute1, nid: 1, xname: x1000c0s0b0n0, bmc: x1000c0s0b0, groups: [compute], interfaces: [
+    {mac_addr: "52:54:00:be:ef:01", ip_addrs: [{name: management, ip_addr: 172.16.0.1}]}]}
+- {name: compute2, nid: 2, xname: x1000c0s0b1n0, bmc: bmc2, groups: [compute], interfaces: [
+    {mac_addr: "52:54:00:be:ef:02", ip_addrs: [
+      {name: management, ip_addr: 172.16.0.2}, {name: ib, ip_addr: 10.1.0.2}]}]}
 "#;
 
 fn served() -> Harness {
@@ -63,7 +66,8 @@ fn pushing_the_file_that_is_served_succeeds_with_and_without_overwrite() {
                 ),
                 200,
             );
-            let node = json!({"Component": {"ID": format!("x1000c0s0b{}n0", n - 1), "Type": "Node", "State": "On", "Enabled": true, "NID": n}, "Force": true});
+            let node = json!({"Force": true, "Component": {"ID": format!("x1000c0s0b{}n0", n - 1), "Type": "Node",
+                "State": "On", "Enabled": true, "NID": n}});
             ok(
                 &on.send(
                     "PUT",
@@ -82,8 +86,10 @@ fn pushing_the_file_that_is_served_succeeds_with_and_without_overwrite() {
             204,
         );
         // The form of discovery version 1: every address, with its network.
-        let card = json!({"ID": "", "ComponentID": "x1000c0s0b1n0", "Type": "Node", "Description": "Interface 0 for compute2", "MACAddress": "52:54:00:be:ef:02",
-            "IPAddresses": [{"IPAddress": "172.16.0.2", "Network": "management"}, {"IPAddress": "10.1.0.2", "Network": "ib"}]});
+        let card = json!({"ID": "", "ComponentID": "x1000c0s0b1n0", "Type": "Node",
+            "Description": "Interface 0 for compute2", "MACAddress": "52:54:00:be:ef:02",
+            "IPAddresses": [{"IPAddress": "172.16.0.2", "Network": "management"},
+                {"IPAddress": "10.1.0.2", "Network": "ib"}]});
         ok(&on.send("POST", "/hsm/v2/Inventory/EthernetInterfaces", &card.to_string()), 201);
         ok(&on.send("PATCH", "/hsm/v2/Inventory/EthernetInterfaces/525400beef02", &card.to_string()), 200);
         ok(&on.send("POST", "/hsm/v2/groups", GROUP), 201);
@@ -105,7 +111,7 @@ fn a_write_that_contradicts_a_file_names_file_line_and_key() {
     for (method, path, body, line, key) in [
         ("POST", "State/Components", nid.to_owned(), 5, "nid"),
         ("PATCH", "State/Components/BulkNID", nid.to_owned(), 5, "nid"),
-        ("PATCH", "State/Components/x1000c0s0b1n0/NID", r#"{"NID":9}"#.to_owned(), 6, "nid"),
+        ("PATCH", "State/Components/x1000c0s0b1n0/NID", r#"{"NID":9}"#.to_owned(), 7, "nid"),
         ("DELETE", "State/Components/x1000c0s0b0n0", String::new(), 5, "xname"),
         ("POST", "Inventory/RedfishEndpoints", wrong_mac.to_string(), 2, "mac"),
         ("PUT", "Inventory/RedfishEndpoints/x1000c0s0b0", wrong_ip.to_string(), 5, "ip_addrs"),
@@ -171,7 +177,8 @@ fn what_a_file_does_not_state_can_be_written() {
     ok(&on.send("POST", "/hsm/v2/groups/compute/members", r#"{"id":"x1000c0s0b0n0"}"#), 201);
     on.restart();
     let node = on.get("/hsm/v2/State/Components/x1000c0s0b0n0").value();
-    let expected = json!({"ID": "x1000c0s0b0n0", "Type": "Node", "State": "Ready", "Flag": "OK", "Enabled": false, "Role": "Service", "NID": 1});
+    let expected = json!({"ID": "x1000c0s0b0n0", "Type": "Node", "State": "Ready", "Flag": "OK",
+        "Enabled": false, "Role": "Service", "NID": 1});
     assert_eq!(node, expected);
     assert_eq!(on.get("/hsm/v2/groups/compute").value()["description"], "ours");
     let booted = on.world.records.by_mac("52:54:00:be:ef:01".parse().unwrap()).unwrap();

@@ -7,8 +7,9 @@ const ALL: &str = "/hsm/v2/Inventory/EthernetInterfaces";
 #[test]
 fn a_card_is_found_by_whatever_identifies_it() {
     let mut on = discovered();
-    let body = r#"{"MACAddress":"5254.00BE.EF11","ComponentID":"x1000c0s0b0n0","IPAddresses":[{"IPAddress":"10.1.0.1","Network":"ib"},{"IPAddress":"fd00::1"}]}"#;
-    ok(&on.send("POST", ALL, body), 201);
+    let body = json!({"MACAddress": "5254.00BE.EF11", "ComponentID": "x1000c0s0b0n0",
+        "IPAddresses": [{"IPAddress": "10.1.0.1", "Network": "ib"}, {"IPAddress": "fd00::1"}]});
+    ok(&on.send("POST", ALL, &body.to_string()), 201);
     let mut ids = |query: &str| column(&on.get(&format!("{ALL}/?{query}")).value(), "ID");
     assert_eq!(ids("MACAddress=52%3A54%3A00%3ABE%3AEF%3A11"), ["525400beef11"]);
     assert_eq!(ids("macaddress=52-54-00-be-ef-11&id=525400BEEF01"), Vec::<String>::new());
@@ -68,9 +69,12 @@ fn a_card_without_address_or_owner_is_stored_and_a_malformed_one_is_not() {
 #[test]
 fn a_card_of_an_endpoint_may_be_sent_again_and_then_has_its_network() {
     let mut on = discovered();
-    let body = r#"{"ID":"","ComponentID":"x1000c0s0b0n0","Type":"Node","Description":"Interface 0 for compute1","MACAddress":"52:54:00:be:ef:01","IPAddresses":[{"IPAddress":"172.16.0.1","Network":"management"}]}"#;
+    let body = json!({"ID": "", "ComponentID": "x1000c0s0b0n0", "Type": "Node",
+        "Description": "Interface 0 for compute1", "MACAddress": "52:54:00:be:ef:01",
+        "IPAddresses": [{"IPAddress": "172.16.0.1", "Network": "management"}]});
+    let body = body.to_string();
     for _ in 0..2 {
-        ok(&on.send("POST", ALL, body), 201);
+        ok(&on.send("POST", ALL, &body), 201);
     }
     let shown = on.get(&format!("{ALL}/525400beef01")).value();
     assert_eq!(shown["IPAddresses"], json!([{"IPAddress": "172.16.0.1", "Network": "management"}]));
