@@ -38,7 +38,7 @@ pub enum Command {
     Check(check::Args),
     /// Show what a group's cloud-init file becomes on a node.
     Render(render::Args),
-    /// Write what the API stored as nodes.yaml, boot.yaml and rest.json.
+    /// Write what the API stored as nodes.yaml, boot.yaml, cloud-init files and rest.json.
     Export(transfer::Args),
     /// Store what an export, or any nodes.yaml and boot.yaml, holds.
     Import(transfer::Args),

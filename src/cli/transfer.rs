@@ -18,7 +18,7 @@ use crate::store::Store;
 /// Flags of both commands.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folder of the files: nodes.yaml, boot.yaml, rest.json.
+    /// Folder of the files: nodes.yaml, boot.yaml, cloud-init/, rest.json.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
     /// Settings file that names the state folder.
@@ -52,16 +52,21 @@ pub fn export(args: Args) -> anyhow::Result<ExitCode> {
         Some(body) => serde_json::from_slice(&body).context("the running bootlace gave no export")?,
         None => transfer::export(&open(state.as_deref())?.1.inventory),
     };
-    std::fs::create_dir_all(&args.folder)
-        .with_context(|| format!("cannot make the folder {}", args.folder.display()))?;
     for (name, text) in &files {
-        write(&args.folder.join(name), text)?;
+        let path = args.folder.join(name);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        }
+        write(&path, text)?;
     }
-    println!("exported to {}: {}", args.folder.display(), FILES.join(", "));
+    let names: Vec<&str> = files.keys().map(String::as_str).collect();
+    println!("exported to {}: {}", args.folder.display(), names.join(", "));
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs `bootlace import`.
+#[allow(clippy::disallowed_methods, reason = "cli/ is a shell: it reads the files it is given")]
 pub fn import(args: Args) -> anyhow::Result<ExitCode> {
     let mut files = Files::new();
     for name in FILES {

@@ -233,7 +233,9 @@ async fn bootscript(
         return answer;
     }
     bss::script::note(door.world.history(), Some(&script), jiff::Timestamp::now());
-    if let (true, Some(xname)) = (script.once, &script.xname) {
+    // HEAD boots nothing.
+    let begins = script.once && *request.method() == Method::GET;
+    if let (true, Some(xname)) = (begins, &script.xname) {
         let id = xname.to_string();
         // Without a note the next boot gets the same once more; this one goes on.
         let failed = match door.api.change(move |_, draft| boot_once::take(draft, &id)).await {

@@ -13,6 +13,10 @@ use redb::backends::{FileBackend, InMemoryBackend};
 use super::check::Shared;
 use super::{CommitError, StoreError, builder, guarded, schema};
 
+/// How often a file that somebody else holds is tried, and the pause in between: a second in all.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
 /// The file's name in the state folder.
 const NAME: &str = "bootlace.redb";
 
@@ -57,8 +61,25 @@ pub(super) fn open(folder: &Path) -> Result<(PathBuf, Arc<dyn StorageBackend>, I
     if metadata.mode() & 0o077 != 0 {
         file.set_permissions(Permissions::from_mode(0o600)).map_err(of_file)?;
     }
-    let backend = FileBackend::new(file).map_err(|problem| StoreError::of(&name, problem.into()))?;
+    let backend = lock(&file, of_file)?.map_err(|problem| StoreError::of(&name, problem.into()))?;
     Ok((name, Arc::new(backend), Identity::of(&metadata)))
+}
+
+/// Locks the file. A process that is just ending, or one that is starting a program, holds it for a moment longer.
+fn lock(
+    file: &File,
+    of_file: impl Fn(io::Error) -> StoreError,
+) -> Result<Result<FileBackend, redb::DatabaseError>, StoreError> {
+    let mut tries = 0;
+    loop {
+        match FileBackend::new(file.try_clone().map_err(&of_file)?) {
+            Err(redb::DatabaseError::DatabaseAlreadyOpen) if tries < LOCK_TRIES => {
+                tries += 1;
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            locked => return Ok(locked),
+        }
+    }
 }
 
 fn reach(name: &Path) -> io::Result<File> {

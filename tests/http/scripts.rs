@@ -28,6 +28,8 @@ fn a_node_gets_its_script_with_urls_at_the_host_it_used() {
             (200, Some("text/plain; charset=UTF-8")),
             "{prefix}"
         );
+        // The way in that worked once: a gateway in between may know no other.
+        let again = if prefix.starts_with("/apis") { prefix } else { "/boot/v1/bootscript" };
         let lines: Vec<&str> = got.text().lines().filter(|line| !line.starts_with("echo")).collect();
         assert_eq!(
             lines,
@@ -40,7 +42,7 @@ fn a_node_gets_its_script_with_urls_at_the_host_it_used() {
                 "boot || goto boot_retry".to_owned(),
                 ":boot_retry".to_owned(),
                 "sleep 30".to_owned(),
-                format!("chain {base}/boot/v1/bootscript?mac={MAC_2}&retry=5"),
+                format!("chain {base}{again}?mac={MAC_2}&retry=5"),
                 String::new(),
             ]
         );

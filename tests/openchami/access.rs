@@ -223,11 +223,11 @@ fn r156_path_and_method_come_before_the_token_and_the_record_after_it() {
     let on = Ft::with_records(&[]);
     let missing = on.get("/hsm/v2/nosuch").is(404);
     assert_eq!(missing.text().trim_end(), "404 page not found");
-    let wrong = on.ask("PATCH", "/hsm/v2/State/Components", None, b"").is_problem(405, "allow ");
+    let wrong = on.ask("PATCH", "/hsm/v2/State/Components", None, b"").problem(405, "allow ");
     let allow = wrong.header("allow").unwrap();
     assert!(["GET", "POST", "DELETE"].iter().all(|method| allow.contains(method)), "{allow}");
     refused(on.get("/hsm/v2/State/Components/x1000c0s9b0n0"), "no token found");
-    on.get("/hsm/v2/service/ready").is_message("HSM is healthy");
+    on.get("/hsm/v2/service/ready").message("HSM is healthy");
     on.get("/health").is(200);
     assert_eq!(on.get("/openapi.json").is(200).json()["openapi"], "3.1.0");
     assert_eq!(on.get("/apis/smd/hsm/v2/openapi.json").is(200).json()["info"]["title"], "bootlace: SMD");
@@ -319,7 +319,7 @@ fn a_body_beyond_the_routes_limit_is_not_taken() {
     let site = Site::f1();
     let one = vec![b' '; (1 << 20) + 1];
     site.send("PATCH", "/hsm/v2/State/Components/x1000c0s0b0n0/StateData", &one)
-        .is_problem(413, "the body is larger than the 1048576 bytes");
+        .problem(413, "the body is larger than the 1048576 bytes");
     site.send("PATCH", "/hsm/v2/State/Components/x1000c0s0b0n0/StateData", &one[..1 << 20]).is(400);
     site.get("/hsm/v2/groups/compute").is(200);
 }

@@ -136,7 +136,8 @@ fn a_machine_is_installed_once_and_boots_its_own_disk_afterwards() {
     let once = "/boot-service/boot-once/x1000c0s0b0n0";
     site.put(once, &json!({"boot": "install"})).is(200);
     assert_eq!(boots(&site, "n77", 0), "http://h/install", "another machine looks");
-    assert_eq!(site.get(once).json()["taken"], false, "which takes nothing");
+    site.ask("n1", HTTP, "HEAD", "/boot/v1/bootscript?mac=52:54:00:be:ef:01", &[], b"").is(200);
+    assert_eq!(site.get(once).json()["taken"], false, "neither takes anything");
     assert_eq!(boots(&site, "n1", 0), "http://h/install");
     assert_eq!(site.get(once).json()["taken"], true);
     assert_eq!(boots(&site, "n1", 1), "http://h/install", "a further try of the same boot");

@@ -96,7 +96,7 @@ fn r65_a_filter_shows_the_mac_that_was_asked_for_alone() {
 
 #[test]
 fn r66_a_mac_without_parameters_is_404() {
-    of_mac(&after_r63(), NOBODY).is_problem(404, "Cannot find boot parameters for requested MACs");
+    of_mac(&after_r63(), NOBODY).problem(404, "Cannot find boot parameters for requested MACs");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn r67_post_answers_201_without_a_body() {
 fn r68_post_of_what_is_all_there_is_refused() {
     let site = Site::f1();
     site.post(PARAMETERS, &p1()).is(201);
-    site.post(PARAMETERS, &p1()).is_problem(400, "Bad Request: ");
+    site.post(PARAMETERS, &p1()).problem(400, "Bad Request: ");
     assert_eq!(site.get(PARAMETERS).json().as_array().map(Vec::len), Some(1));
 }
 
@@ -125,7 +125,7 @@ fn r69_patch_changes_one_mac_and_only_what_it_says() {
 #[test]
 fn r70_patch_of_an_unknown_mac_is_404_and_names_it() {
     let answer = Site::f1().patch(PARAMETERS, &json!({"macs": [NOBODY], "params": "quiet"}));
-    let answer = answer.is_problem(404, "Not Found: ");
+    let answer = answer.problem(404, "Not Found: ");
     assert!(answer.json()["detail"].as_str().unwrap().contains(NOBODY));
 }
 
@@ -133,14 +133,14 @@ fn r70_patch_of_an_unknown_mac_is_404_and_names_it() {
 fn r71_delete_takes_one_mac_out() {
     let site = after_r63();
     site.send("DELETE", PARAMETERS, json!({"macs": [ONE]}).to_string().as_bytes()).is(200);
-    of_mac(&site, ONE).is_problem(404, "");
+    of_mac(&site, ONE).problem(404, "");
     of_mac(&site, TWO).is(200);
 }
 
 #[test]
 fn r72_post_refuses_what_is_no_mac() {
     let body = json!({"macs": ["zz:54:00:be:ef:01"], "kernel": "http://h/k"});
-    let answer = Site::f1().post(PARAMETERS, &body).is_problem(400, "");
+    let answer = Site::f1().post(PARAMETERS, &body).problem(400, "");
     assert!(
         answer.json()["detail"].as_str().unwrap().contains("invalid MAC address format: zz:54:00:be:ef:01")
     );
@@ -149,17 +149,17 @@ fn r72_post_refuses_what_is_no_mac() {
 #[test]
 fn r73_post_refuses_the_xname_of_a_bmc() {
     let body = json!({"hosts": ["x1000c0s0b0"], "kernel": "http://h/k"});
-    Site::f1().post(PARAMETERS, &body).is_problem(400, "Bad Request: invalid xname type: NodeBMC");
+    Site::f1().post(PARAMETERS, &body).problem(400, "Bad Request: invalid xname type: NodeBMC");
 }
 
 #[test]
 fn r74_put_without_data_is_refused() {
-    Site::f1().put(PARAMETERS, &json!({"macs": [ONE]})).is_problem(400, "");
+    Site::f1().put(PARAMETERS, &json!({"macs": [ONE]})).problem(400, "");
 }
 
 #[test]
 fn r75_put_of_broken_json_is_refused() {
-    Site::f1().send("PUT", PARAMETERS, b"{").is_problem(400, "Bad Request: ");
+    Site::f1().send("PUT", PARAMETERS, b"{").problem(400, "Bad Request: ");
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn r77_the_chain_counts_the_tries() {
 #[test]
 fn r78_a_script_for_nobody_is_400() {
     let answer = Site::f1().node_get("n1", "/boot/v1/bootscript");
-    answer.is_problem(400, "Need a mac=, name=, or nid= parameter");
+    answer.problem(400, "Need a mac=, name=, or nid= parameter");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use bootlace::lab::sandbox::Place;
 use serde_json::{Value, json};
 
-use super::support::{API, Answer, HTTP, Site, assert_holds};
+use super::support::{API, Answer, HTTP, LIMIT, Site, assert_holds};
 
 const NODE: &str = "x1000c0s0b0n0";
 const CONTENT: &str = "## template: jinja\n#cloud-config\nruncmd: [hostname]\n";
@@ -28,6 +28,15 @@ pub fn f2() -> Site {
 
 pub fn yaml(answer: &Answer) -> Value {
     serde_yaml::from_str(&answer.text()).unwrap_or_else(|error| panic!("{error}: {}", answer.text()))
+}
+
+/// Waits until the log has such an event.
+pub fn logged(site: &Site, event: impl Fn(&Value) -> bool) {
+    let deadline = std::time::Instant::now() + LIMIT;
+    while !site.entries().iter().any(&event) {
+        assert!(std::time::Instant::now() < deadline, "{}", site.log());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
 }
 
 fn meta_data(site: &Site) -> Value {
@@ -162,10 +171,10 @@ fn r108_an_unknown_address_gets_422_and_nothing_else() {
     for path in ["meta-data", "vendor-data", "compute.yaml"] {
         assert!(site.node_get("n77", &format!("/cloud-init/{path}")).is(422).body.is_empty(), "{path}");
     }
-    let said = |entry: &Value| entry["path"] == "/cloud-init/meta-data" && entry["status"] == 422;
-    let events = site.entries();
-    let event = events.iter().find(|entry| said(entry)).unwrap_or_else(|| panic!("{}", site.log()));
-    assert!(event["detail"].as_str().is_some_and(|detail| detail.contains("no node's")), "{event}");
+    let path = |entry: &Value| entry["path"] == "/cloud-init/meta-data" && entry["status"] == 422;
+    logged(&site, |entry| {
+        path(entry) && entry["detail"].as_str().is_some_and(|text| text.contains("no node's"))
+    });
 }
 
 #[test]
@@ -231,9 +240,7 @@ fn a_stranger_who_takes_a_nodes_address_is_still_a_stranger() {
     site.sandbox.run(Place::Host("n1"), &["ip", "link", "set", "eth0", "down"]).unwrap();
     site.sandbox.run(Place::Host("srv"), &["ip", "neigh", "flush", "all"]).unwrap();
     site.node_get("thief", "/cloud-init/meta-data").is(422);
-    let events = site.entries();
-    let said = events.iter().filter_map(|entry| entry["detail"].as_str());
-    assert!(said.clone().any(|detail| detail.contains(" and ")), "{:#?}", said.collect::<Vec<_>>());
+    logged(&site, |entry| entry["detail"].as_str().is_some_and(|detail| detail.contains(" and ")));
 }
 
 #[test]
@@ -299,7 +306,7 @@ fn an_address_that_is_on_record_twice_is_nobodys() {
         let detail = entry["detail"].as_str().unwrap_or_default().to_owned();
         detail.contains("x1000c0s0b0n0") && detail.contains("x1000c0s0b1n0")
     };
-    assert!(site.entries().iter().any(said), "{}", site.log());
+    logged(&site, said);
     site.delete("/hsm/v2/Inventory/EthernetInterfaces/525400beef22").is(200);
     site.node_get("n1", "/cloud-init/meta-data").is(200);
 }
@@ -338,12 +345,7 @@ fn files_are_read_watched_and_stand_above_the_api() {
     assert!(answer.text().contains("defaults.yaml line 1 states its `short-name`"), "{}", answer.text());
     site.put("/cloud-init/admin/groups/compute", &group()).is(409);
     write("groups.yaml", "- name: compute\n  file: {content: two}\n");
-    let reloaded = || site.entries().iter().any(|entry| entry["event"] == "reloaded");
-    let deadline = std::time::Instant::now() + super::support::LIMIT;
-    while !reloaded() {
-        assert!(std::time::Instant::now() < deadline, "{}", site.log());
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    logged(&site, |entry| entry["event"] == "reloaded");
     assert_eq!(site.node_get("n1", "/cloud-init/compute.yaml").is(200).text(), "two");
 }
 

@@ -106,7 +106,7 @@ fn a_full_disk_refuses_writes_with_507_and_nothing_else() {
         }
         assert!(written < 1000, "the disk does not fill");
     };
-    refused.is_problem(507, "");
+    refused.problem(507, "");
     // Reading and booting go on.
     site.get("/hsm/v2/State/Components/x1000c0s0b0n0").is(200);
     site.node_get("n1", "/boot/v1/bootscript?mac=52:54:00:be:ef:01").is(200);

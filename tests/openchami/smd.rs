@@ -108,7 +108,7 @@ fn r05_the_tutorials_checkpoint_shows_the_nodes() {
 
 #[test]
 fn r06_r11_smd_is_healthy() {
-    let answer = Site::f0().get("/hsm/v2/service/ready").is_message("HSM is healthy");
+    let answer = Site::f0().get("/hsm/v2/service/ready").message("HSM is healthy");
     assert_eq!(answer.header("content-type"), Some("application/json"));
 }
 
@@ -161,14 +161,14 @@ fn r15_r16_a_posted_component_is_listed_with_its_defaults_and_no_empty_texts() {
 fn r17_r18_a_component_is_shown_by_its_xname_or_not_found() {
     let site = Site::f1();
     assert_eq!(site.get(&format!("{COMPONENTS}/x1000c0s0b0n0")).is(200).json()["ID"], "x1000c0s0b0n0");
-    site.get(&format!("{COMPONENTS}/x1000c0s9b0n0")).is_problem(404, "no such xname.");
+    site.get(&format!("{COMPONENTS}/x1000c0s9b0n0")).problem(404, "no such xname.");
 }
 
 #[test]
 fn r19_r20_a_component_is_shown_by_its_number_or_not_found() {
     let site = Site::f1();
     assert_eq!(site.get(&format!("{COMPONENTS}/ByNID/2")).is(200).json()["ID"], "x1000c0s0b1n0");
-    site.get(&format!("{COMPONENTS}/ByNID/99")).is_problem(404, "no such NID.");
+    site.get(&format!("{COMPONENTS}/ByNID/99")).problem(404, "no such NID.");
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn r21_r22_r57_the_list_is_filtered_without_case_and_a_wrong_type_is_refused() {
     }
     let nodes = site.get(&format!("{COMPONENTS}?type=node&role=compute")).is(200).json();
     assert_eq!(nodes["Components"].as_array().unwrap().len(), 2);
-    site.get(&format!("{COMPONENTS}?type=Bogus")).is_problem(400, "bad query param: ");
+    site.get(&format!("{COMPONENTS}?type=Bogus")).problem(400, "bad query param: ");
 }
 
 #[test]
@@ -196,15 +196,15 @@ fn r23_r24_a_put_of_what_is_there_and_a_bulk_of_numbers_answer_204() {
 
 #[test]
 fn r25_a_post_of_nothing_is_refused() {
-    Site::f0().post(COMPONENTS, &json!({"Components": []})).is_problem(400, "Missing Components");
+    Site::f0().post(COMPONENTS, &json!({"Components": []})).problem(400, "Missing Components");
 }
 
 #[test]
 fn r26_a_component_is_deleted_once() {
     let site = Site::f1();
     let place = format!("{COMPONENTS}/x1000c0s0b1n0");
-    site.delete(&place).is_message("deleted 1 entry");
-    site.delete(&place).is_problem(404, "no such xname.");
+    site.delete(&place).message("deleted 1 entry");
+    site.delete(&place).problem(404, "no such xname.");
 }
 
 /// R27: the endpoint of the case, with nothing else stored.
@@ -218,7 +218,7 @@ fn first_endpoint() -> Site {
 fn r27_r28_an_endpoint_is_created_once_with_one_document() {
     let site = first_endpoint();
     let detail = "operation would conflict with an existing resource that has the same FQDN or xname ID.";
-    site.post(ENDPOINTS, &endpoint(1)).is_problem(409, detail);
+    site.post(ENDPOINTS, &endpoint(1)).problem(409, detail);
 }
 
 #[test]
@@ -277,7 +277,7 @@ fn r36_r37_a_card_is_created_once_for_whichever_component() {
     let (site, mut body) = one_card();
     body["ComponentID"] = "x1000c0s1b0n0".into();
     let detail = "operation would conflict with an existing component ethernet interface that has the same MAC address.";
-    site.post(CARDS, &body).is_problem(409, detail);
+    site.post(CARDS, &body).problem(409, detail);
 }
 
 #[test]
@@ -288,21 +288,21 @@ fn r38_r39_a_patch_of_a_card_replaces_its_addresses_and_must_say_something() {
         "MACAddress": "52:54:00:be:ef:09", "IPAddresses": [{"IPAddress": "172.16.0.10"}]});
     let shown = site.patch(&place, &body).is(200).json();
     assert_holds(&shown, &json!({"Description": "e", "IPAddresses": [{"IPAddress": "172.16.0.10"}]}));
-    site.patch(&place, &json!({})).is_problem(400, "Request must have at least one patch field.");
+    site.patch(&place, &json!({})).problem(400, "Request must have at least one patch field.");
 }
 
 #[test]
 fn r40_a_card_is_deleted_once() {
     let (site, _) = one_card();
     let place = format!("{CARDS}/525400beef09");
-    site.delete(&place).is_message("deleted 1 entry");
-    site.delete(&place).is_problem(404, "no such component ethernet interface.");
+    site.delete(&place).message("deleted 1 entry");
+    site.delete(&place).problem(404, "no such component ethernet interface.");
 }
 
 #[test]
 fn r41_a_short_mac_is_refused() {
     let body = json!({"MACAddress": "52:54:00", "ComponentID": "x1000c0s0b0n0"});
-    Site::f0().post(CARDS, &body).is_problem(400, "MAC string has invalid length");
+    Site::f0().post(CARDS, &body).problem(400, "MAC string has invalid length");
 }
 
 #[test]
@@ -336,9 +336,9 @@ fn r43_r48_r49_r50_a_group_is_created_and_its_members_come_and_go_once() {
     let place = format!("{members}/x1000c0s0b1n0");
     created(site.post(members, &member), &place);
     site.post(members, &member)
-        .is_problem(409, "operation would conflict with an existing member in the same group.");
-    site.delete(&place).is_message("deleted 1 entry");
-    site.delete(&place).is_problem(404, "group has no such member.");
+        .problem(409, "operation would conflict with an existing member in the same group.");
+    site.delete(&place).message("deleted 1 entry");
+    site.delete(&place).problem(404, "group has no such member.");
 }
 
 #[test]
@@ -346,7 +346,7 @@ fn r44_a_second_group_of_a_label_is_refused() {
     let detail = "operation would conflict with an existing group that has the same label or duplicate ids \
         found in request.";
     let body = json!({"label": "compute", "description": "x", "members": {"ids": []}});
-    Site::f1().post("/hsm/v2/groups", &body).is_problem(409, detail);
+    Site::f1().post("/hsm/v2/groups", &body).problem(409, detail);
 }
 
 #[test]
@@ -357,7 +357,7 @@ fn r45_r46_r47_groups_are_listed_with_their_members_and_an_unknown_one_is_named(
         "members": {"ids": ["x1000c0s0b0n0", "x1000c0s0b1n0"]}}]);
     assert_eq!(groups, expected);
     assert_eq!(site.get("/hsm/v2/groups/labels").is(200).json(), json!(["compute"]));
-    site.get("/hsm/v2/groups/nope").is_problem(404, "No such group: nope");
+    site.get("/hsm/v2/groups/nope").problem(404, "No such group: nope");
 }
 
 #[test]
@@ -386,7 +386,7 @@ fn r55_r56_a_wrong_path_and_a_wrong_method_say_so() {
     let lost = site.get("/hsm/v2/nosuch").is(404);
     assert!(lost.header("content-type").is_some_and(|kind| kind.starts_with("text/plain")));
     assert_eq!(lost.text().trim_end(), "404 page not found");
-    let answer = site.patch(COMPONENTS, &json!({})).is_problem(405, "allow ");
+    let answer = site.patch(COMPONENTS, &json!({})).problem(405, "allow ");
     for method in ["GET", "POST", "DELETE"] {
         assert!(answer.header("allow").unwrap().contains(method), "{method}");
         assert!(answer.json()["detail"].as_str().unwrap().contains(method), "{method}");
@@ -405,7 +405,7 @@ fn a_request_is_understood_the_way_its_clients_write_it() {
     .is(204);
     let shown = site.get("/apis/smd/hsm/v2/State/Components/x1000c0s0b0n0").is(200).json();
     assert_eq!(shown["State"], "On");
-    site.send("POST", COMPONENTS, b"{").is_problem(400, "error decoding JSON ");
+    site.send("POST", COMPONENTS, b"{").problem(400, "error decoding JSON ");
     site.send("HEAD", COMPONENTS, b"").is(200);
 }
 

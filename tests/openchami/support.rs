@@ -49,7 +49,7 @@ impl Answer {
 
     /// Asserts an RFC 7807 problem with this status and, unless empty, this start of its detail.
     #[track_caller]
-    pub fn is_problem(self, status: u16, detail: &str) -> Self {
+    pub fn problem(self, status: u16, detail: &str) -> Self {
         let answer = self.is(status);
         assert_eq!(answer.header("content-type"), Some("application/problem+json"));
         let problem = answer.json();
@@ -63,7 +63,7 @@ impl Answer {
 
     /// Asserts SMD's message of success.
     #[track_caller]
-    pub fn is_message(self, message: &str) -> Self {
+    pub fn message(self, message: &str) -> Self {
         let answer = self.is(200);
         assert_eq!(answer.json(), json!({"code": 0, "message": message}));
         answer

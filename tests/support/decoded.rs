@@ -9,7 +9,6 @@ use bootlace::dhcp::{Packet, v6};
 use serde_json::Value;
 
 #[path = "pcap.rs"]
-#[allow(dead_code, reason = "shared with tests that read more of it")]
 mod pcap;
 
 use pcap::Datagram;

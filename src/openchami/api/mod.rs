@@ -99,9 +99,18 @@ impl Api {
     pub async fn answer(&self, found: Found, request: Request) -> Reply {
         let handler = match found.route.handler {
             Handler::Read(handler) => {
-                let world = self.current.load();
-                let history = self.current.history();
-                return handler(&Ask { request: &request, found: &found, world: &world, history });
+                let (world, history) = (self.current.load(), Arc::clone(self.current.history()));
+                let Route { service, access, .. } = *found.route;
+                let read = move || {
+                    handler(&Ask { request: &request, found: &found, world: &world, history: &history })
+                };
+                // A list of everything takes a while; the threads here answer booting machines, too.
+                if matches!(access, Access::Admin | Access::Inventory | Access::Local) {
+                    let reply = tokio::task::spawn_blocking(read).await;
+                    let failed = "the request failed by a fault of the program, see its log";
+                    return reply.unwrap_or_else(|_| service.refuse(StatusCode::SERVICE_UNAVAILABLE, failed));
+                }
+                return read();
             }
             Handler::Keep(due, read) => return self.keep(due, read, found, request).await,
             Handler::Write(handler) => handler,

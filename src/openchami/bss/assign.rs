@@ -14,6 +14,10 @@ use crate::openchami::inventory::{BootUnit, Draft, Index, Inventory, Meta, Owned
 
 use super::identifier::{Identifier, filed};
 
+/// Identifiers that a unit takes at most from here. A unit is written as a whole, so what one identifier costs must not
+/// grow with the system; BSS shows all units of equal content as one.
+const UNIT_MAX: usize = 1_000;
+
 /// What is booted. Units of equal content are one for BSS.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Content {
@@ -111,14 +115,16 @@ pub fn assign(
         }
         if let Some(content) = content.filter(|_| !there) {
             let key = content.unit(Meta::default()).content_key();
-            let uid = match homes.get(&key) {
-                Some(uid) => uid.clone(),
+            let uid = match homes.remove(&key) {
+                Some(uid) => uid,
                 None => home(draft.inventory(), &mut edits, &content, &key, now),
             };
             if let Some(edit) = edits.get_mut(&uid) {
                 edit.into.push(identifier);
+                if edit.has_room() {
+                    homes.insert(key, uid);
+                }
             }
-            homes.insert(key, uid);
         }
     }
     for (uid, edit) in edits {
@@ -153,9 +159,13 @@ impl Edit {
     fn of(unit: &BootUnit) -> Self {
         Self { unit: unit.clone(), out: HashSet::new(), into: Vec::new() }
     }
+
+    fn has_room(&self) -> bool {
+        count(&self.unit) + self.into.len() < UNIT_MAX + self.out.len()
+    }
 }
 
-/// The uid of the unit of the API with this content, a new one if there is none; it is among the edits then.
+/// The uid of a unit of the API with this content and room, a new one if there is none; it is among the edits then.
 fn home(
     inventory: &Inventory,
     edits: &mut BTreeMap<String, Edit>,
@@ -163,9 +173,13 @@ fn home(
     key: &str,
     now: &str,
 ) -> String {
+    let has_room = |unit: &BootUnit| match edits.get(&unit.metadata.uid) {
+        Some(edit) => edit.has_room(),
+        None => count(unit) < UNIT_MAX,
+    };
     let known = inventory
         .find::<BootUnit>(Index::UnitContent, key)
-        .find(|unit| Content::of(unit) == *content && !filed(&inventory.boot_units, unit));
+        .find(|unit| Content::of(unit) == *content && !filed(&inventory.boot_units, unit) && has_room(unit));
     if let Some(unit) = known {
         let uid = unit.metadata.uid.clone();
         edits.entry(uid.clone()).or_insert_with(|| Edit::of(&unit));
@@ -182,6 +196,10 @@ fn home(
     };
     edits.insert(uid.clone(), Edit::of(&content.unit(meta)));
     uid
+}
+
+fn count(unit: &BootUnit) -> usize {
+    unit.hosts.len() + unit.roles.len() + unit.macs.len() + unit.nids.len()
 }
 
 fn take_out(unit: &mut BootUnit, out: &HashSet<Identifier>) {

@@ -1,5 +1,8 @@
 //! BSS over the records, through its routes.
 
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::openchami::testing::Harness;
@@ -303,4 +306,100 @@ fn markup_and_commands_in_parameters_reach_the_kernel_as_they_are() {
     }
     let detail = send(&mut on, "PUT", json!({"macs": [mac(1)], "params": "ro\nsanboot"}), 400);
     assert!(detail.contains("control character"), "{detail}");
+}
+
+#[test]
+fn one_of_very_many_identifiers_is_written_without_the_others() {
+    let mut on = Harness::new();
+    let all: Vec<i64> = (1..=5_000).collect();
+    send(&mut on, "PUT", json!({"nids": all, "kernel": "http://h/k"}), 200);
+    assert_eq!(sets(&mut on, "").len(), 1, "clients see one set");
+    let largest =
+        |on: &Harness| on.world.inventory.boot_units.iter().map(|unit| unit.nids.len()).max().unwrap();
+    assert!(largest(&on) <= 1_000, "a unit is written as a whole");
+    send(&mut on, "PUT", json!({"nids": [7, 4_000], "kernel": "http://h/other"}), 200);
+    send(&mut on, "PUT", json!({"nids": [7], "kernel": "http://h/k"}), 200);
+    let shown: Vec<usize> = sets(&mut on, "").iter().map(|set| set.0.split(' ').count()).collect();
+    assert_eq!(shown.iter().sum::<usize>(), 5_000);
+    assert_eq!((shown.len(), largest(&on) <= 1_000), (2, true));
+}
+
+/// One write of a client: verb, identifiers, what they shall boot.
+#[derive(Clone, Debug)]
+struct Write {
+    method: &'static str,
+    macs: Vec<u8>,
+    nids: Vec<u8>,
+    kernel: Option<u8>,
+    params: Option<u8>,
+}
+
+fn writes() -> impl Strategy<Value = Vec<Write>> {
+    let few = || proptest::collection::vec(1_u8..5, 0..3);
+    let method = proptest::sample::select(vec!["POST", "PUT", "PUT", "PATCH", "DELETE"]);
+    let option = || proptest::option::of(0_u8..2);
+    let write = (method, few(), few(), option(), option())
+        .prop_map(|(method, macs, nids, kernel, params)| Write { method, macs, nids, kernel, params });
+    proptest::collection::vec(write, 1..12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Whatever units the identifiers wander through, each boots what was said of it last.
+    #[test]
+    fn every_identifier_boots_what_was_said_of_it_last(writes in writes()) {
+        let mut on = Harness::new();
+        let mut model: BTreeMap<String, (String, String)> = BTreeMap::new();
+        for Write { method, macs, nids, kernel, params } in writes {
+            let text = |what: &str, n: Option<u8>| n.map(|n| format!("{what}{n}")).unwrap_or_default();
+            let (kernel, params) = (text("http://h/k", kernel), text("p", params));
+            let body = json!({
+                "macs": macs.iter().map(|n| mac(*n)).collect::<Vec<_>>(), "nids": nids,
+                "kernel": kernel, "params": params,
+            });
+            let done = on.send(method, PARAMETERS, &body.to_string()).status.is_success();
+            let ids: Vec<String> =
+                macs.iter().map(|n| mac(*n)).chain(nids.iter().map(ToString::to_string)).collect();
+            let mut after = model.clone();
+            let mut fits = !ids.is_empty();
+            let known = ids.iter().filter(|id| model.contains_key(*id)).count();
+            for id in &ids {
+                let old = model.get(id);
+                match method {
+                    "DELETE" => drop(after.remove(id)),
+                    "POST" if old.is_some() => {}
+                    _ => {
+                        let (old_kernel, old_params) = old.cloned().unwrap_or_default();
+                        let kernel = if kernel.is_empty() { old_kernel } else { kernel.clone() };
+                        let params = if params.is_empty() { old_params } else { params.clone() };
+                        fits &= !kernel.is_empty();
+                        after.insert(id.clone(), (kernel, params));
+                    }
+                }
+            }
+            let blank = kernel.is_empty() && params.is_empty();
+            fits &= match method {
+                "DELETE" => known > 0,
+                "POST" => !kernel.is_empty() && known < ids.iter().collect::<std::collections::BTreeSet<_>>().len(),
+                "PATCH" => !blank && known == ids.len(),
+                _ => !blank,
+            };
+            prop_assert_eq!(done, fits, "{} {}", method, body);
+            if done {
+                model = after;
+            }
+            let mut shown = BTreeMap::new();
+            for (ids, kernel, params) in sets(&mut on, "") {
+                for id in ids.split(' ') {
+                    let twice = shown.insert(id.to_owned(), (kernel.clone(), params.clone()));
+                    prop_assert!(twice.is_none(), "{} is shown twice", id);
+                }
+            }
+            prop_assert_eq!(&shown, &model);
+            prop_assert!(on.world.inventory.boot_units.iter().all(|unit| unit.selects()));
+        }
+        on.restart();
+        prop_assert_eq!(sets(&mut on, "").iter().map(|set| set.0.split(' ').count()).sum::<usize>(), model.len());
+    }
 }

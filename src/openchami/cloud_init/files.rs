@@ -114,7 +114,8 @@ impl CloudFiles {
         match source.path.file_name().and_then(|name| name.to_str()) {
             Some(DEFAULTS) => {
                 if let Some(mut table) = Table::open(&document.root, source, &KeyPath::Root, findings) {
-                    self.defaults = Some(defaults(&mut table, source));
+                    let read = defaults(&mut table, source);
+                    self.defaults = (!read.owned.is_empty()).then_some(read);
                 }
             }
             Some(GROUPS) => self.groups = items(&document, findings, "name", group),
@@ -123,13 +124,11 @@ impl CloudFiles {
     }
 }
 
+/// Reads one item: its key, where that stands, and the record.
+type ReadItem<R> = fn(&mut Table<'_, '_>, &Arc<Source>) -> Option<(String, Span, Filed<R>)>;
+
 /// The items of a list, or the one that stands alone; each name once.
-fn items<R>(
-    document: &Document<'_>,
-    findings: &mut Findings,
-    key: &str,
-    read: fn(&mut Table<'_, '_>, &Arc<Source>) -> Option<(String, Span, Filed<R>)>,
-) -> Vec<Filed<R>> {
+fn items<R>(document: &Document<'_>, findings: &mut Findings, key: &str, read: ReadItem<R>) -> Vec<Filed<R>> {
     let source = document.source;
     let alone = std::slice::from_ref(&document.root);
     let list = match &document.root.kind {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::openchami::api::Reply;
+use crate::openchami::inventory::{Draft, Runtime};
 use crate::openchami::testing::Harness;
 
 const NODES: &str = "nodes:
@@ -112,12 +113,7 @@ fn host_names_come_in_one_order() {
 fn a_node_that_nothing_names_is_called_by_its_number() {
     let mut on = Harness::new();
     let body = json!({"Components": [{"ID": NODE, "State": "On", "NID": 7}]});
-    let (mut live, mut changes) = (on.world.live(), Vec::new());
-    let mut draft = crate::openchami::inventory::Draft::new(&mut live, &mut changes);
-    let component = serde_json::from_value(body["Components"][0].clone()).unwrap();
-    draft.put::<crate::openchami::inventory::Component>(component).unwrap();
-    draft.finish();
-    on.world = on.world.with(&live);
+    assert_eq!(on.send("POST", "/hsm/v2/State/Components", &body.to_string()).status, 204);
     assert_eq!(meta_data(&mut on)["local-hostname"], "nid0007");
 }
 
@@ -321,6 +317,24 @@ fn a_call_home_is_believed_of_the_node_alone_and_makes_it_ready() {
     }
     on.restart();
     assert_eq!(state(&on), "Ready");
+}
+
+#[test]
+fn a_call_home_ends_the_boot_that_was_asked_for_once_if_it_has_begun() {
+    let mut on = site();
+    let left = |on: &mut Harness| {
+        on.from(NODE).send("POST", &format!("/phone-home/{NODE}"), "");
+        on.get(&format!("/boot-service/boot-once/{NODE}")).value()["boot"].clone()
+    };
+    for (taken, expected) in [(false, "install"), (true, "")] {
+        let (mut live, mut changes) = (on.world.live(), Vec::new());
+        let mut draft = Draft::new(&mut live, &mut changes);
+        let next_boot = "install".to_owned();
+        draft.put(Runtime { id: NODE.to_owned(), next_boot, taken, ..Runtime::default() }).unwrap();
+        draft.finish();
+        on.world = on.world.with(&live);
+        assert_eq!(left(&mut on), expected, "begun: {taken}");
+    }
 }
 
 #[test]

@@ -4,7 +4,10 @@
 //! members that differ from what the plain files alone would give. So export, import and export again give the
 //! same files, whatever the plain formats lack.
 
+mod cloud;
 mod plain;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,7 +28,7 @@ pub const BOOT: &str = "boot.yaml";
 /// What the others cannot hold.
 pub const REST: &str = "rest.json";
 /// All files of an export.
-pub const FILES: [&str; 3] = [NODES, BOOT, REST];
+pub const FILES: [&str; 6] = [NODES, BOOT, cloud::FILES[0].0, cloud::FILES[1].0, cloud::FILES[2].0, REST];
 
 /// Files by name.
 pub type Files = BTreeMap<String, String>;
@@ -55,21 +58,27 @@ pub enum ImportError {
 pub fn export(inventory: &Inventory) -> Files {
     let (nodes, boot) = (plain::nodes(inventory), plain::boot(inventory));
     let mut files = Files::from([(NODES.to_owned(), nodes), (BOOT.to_owned(), boot)]);
-    let uids = uids(inventory);
+    cloud::write(inventory, &mut files);
+    let (uids, cloud_uids) = (uids(inventory), cloud::uids(inventory));
     let told = match read(&files) {
         Ok(live) => {
             let mut told = json(live.inventory.filed_json());
             rekey(&mut told, &uids);
+            cloud::rekey(&mut told, &cloud_uids);
             told
         }
         // Plain files that cannot be read hold nothing; then the rest holds everything.
         Err(_) => {
+            cloud::write(&Inventory::default(), &mut files);
             files.insert(NODES.to_owned(), plain::NO_NODES.to_owned());
             files.insert(BOOT.to_owned(), plain::NO_ENTRIES.to_owned());
             Map::new()
         }
     };
     let mut rest = difference(&told, &json(inventory.stored_json()));
+    if !cloud_uids.is_empty() {
+        rest.insert(CLOUD_UIDS.to_owned(), Value::Object(cloud_uids));
+    }
     if !uids.is_empty() {
         rest.insert(UIDS.to_owned(), Value::Object(uids));
     }
@@ -88,6 +97,9 @@ pub fn import(files: &Files, draft: &mut Draft<'_>) -> Result<usize, ImportError
         if let Some(Value::Object(uids)) = rest.remove(UIDS) {
             rekey(&mut tables, &uids);
         }
+        if let Some(Value::Object(uids)) = rest.remove(CLOUD_UIDS) {
+            cloud::rekey(&mut tables, &uids);
+        }
         apply(&mut tables, rest)?;
     }
     let mut stored = 0;
@@ -105,6 +117,8 @@ pub fn import(files: &Files, draft: &mut Draft<'_>) -> Result<usize, ImportError
 /// Member of `rest.json` with the uids of the entries of boot.yaml, by name: an entry that was edited there is
 /// still the same unit.
 const UIDS: &str = "uids";
+/// The same of cloud-init's files, by table and name.
+const CLOUD_UIDS: &str = "cloud_init_uids";
 
 fn uids(inventory: &Inventory) -> Map<String, Value> {
     let named = inventory.boot_units.stored().filter(|unit| !unit.metadata.name.is_empty());
@@ -138,10 +152,10 @@ fn read(files: &Files) -> Result<Live, Vec<Diagnostic>> {
         }
     }
     let loaded = gathered.finish(None, None);
-    match loaded.snapshot {
-        Some(records) => Ok(Live::of_files(records)),
-        None => Err(loaded.diagnostics),
-    }
+    let records = loaded.snapshot.ok_or(loaded.diagnostics)?;
+    let mut live = Live::of_files(records);
+    cloud::read(files, &mut live)?;
+    Ok(live)
 }
 
 fn json(records: super::inventory::RecordsJson) -> Map<String, Value> {

@@ -173,8 +173,8 @@ fn is_zero(number: &i64) -> bool {
 pub(super) fn boot(inventory: &Inventory) -> String {
     let mut names = HashSet::new();
     let selects = |unit: &BootUnit| {
-        !(unit.hosts.is_empty() && unit.macs.is_empty() && unit.nids.is_empty())
-            || !(unit.groups.is_empty() && unit.roles.is_empty() && unit.profile.is_empty())
+        let machines = unit.macs.len() + unit.nids.len() + unit.hosts.len();
+        machines + unit.groups.len() + unit.roles.len() > 0 || !unit.profile.is_empty()
     };
     let units = inventory.boot_units.stored().filter(|unit| selects(unit) && !unit.kernel.is_empty());
     let units = units.filter(|unit| !unit.metadata.name.is_empty() && names.insert(&unit.metadata.name));

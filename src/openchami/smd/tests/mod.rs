@@ -1,5 +1,6 @@
 //! What SMD promises, asked on the harness. The same promises over HTTP are in `tests/openchami`.
 
+mod any;
 mod components;
 mod files;
 mod groups;
