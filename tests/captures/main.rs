@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bootlace::dhcp::catalogue::print::{colons, hex};
+use bootlace::dhcp::catalogue::v6 as options_v6;
 use bootlace::dhcp::catalogue::{OPTIONS, name};
 use bootlace::dhcp::{Packet, v6};
 use pcap::Datagram;
@@ -61,7 +62,9 @@ fn text_of(file: &Path) -> String {
         let lines = if is_dhcp(&datagram) {
             dhcp_lines(&datagram)
         } else if is_dhcpv6(&datagram) {
-            vec![v6::Message::parse(&datagram.payload).unwrap().summary()]
+            let message = v6::Message::parse(&datagram.payload).unwrap();
+            let details = message.details().into_iter().map(|line| format!("  {line}"));
+            [message.summary()].into_iter().chain(details).collect()
         } else if tftp_clients.contains(&datagram.source) || tftp_clients.contains(&datagram.destination) {
             vec![tftp::describe(&datagram.payload, datagram.length)]
         } else {
@@ -197,11 +200,19 @@ fn tshark_fields(datagram: &Datagram) -> Vec<String> {
     ]
 }
 
-/// tshark reads the same DHCPv6 message types, transaction ids, DUIDs and addresses.
+/// tshark reads the same DHCPv6 message types, transaction ids, DUIDs and addresses, and the same options in the same
+/// order with the same lengths, options inside options included.
 #[test]
 fn tshark_agrees_on_dhcpv6() {
-    const FIELDS: [&str; 5] =
-        ["frame.number", "dhcpv6.msgtype", "dhcpv6.xid", "dhcpv6.duid.bytes", "dhcpv6.iaaddr.ip"];
+    const FIELDS: [&str; 7] = [
+        "frame.number",
+        "dhcpv6.msgtype",
+        "dhcpv6.xid",
+        "dhcpv6.duid.bytes",
+        "dhcpv6.iaaddr.ip",
+        "dhcpv6.option.type",
+        "dhcpv6.option.length",
+    ];
     let file = folder().join("uefi-pxe-ipv6.pcap");
     let mut arguments = vec!["-r", file.to_str().unwrap(), "-Y", "dhcpv6", "-T", "fields"];
     arguments.extend(FIELDS.iter().flat_map(|field| ["-e", field]));
@@ -212,10 +223,46 @@ fn tshark_agrees_on_dhcpv6() {
         let duids: Vec<String> =
             [message.client_duid, message.server_duid].into_iter().flatten().map(hex).collect();
         let addresses: Vec<String> = message.addresses.iter().map(ToString::to_string).collect();
-        let fields = (datagram.number, message.kind, message.xid, duids.join(","), addresses.join(","));
-        writeln!(ours, "{}\t{}\t0x{:06x}\t{}\t{}", fields.0, fields.1, fields.2, fields.3, fields.4).unwrap();
+        let options = options_v6::read_message(&datagram.payload);
+        let fields = [
+            datagram.number.to_string(),
+            message.kind.to_string(),
+            format!("0x{:06x}", message.xid),
+            duids.join(","),
+            addresses.join(","),
+            of_each(&options, &|item| item.code.to_string()).join(","),
+            of_each(&options, &|item| item.value.len().to_string()).join(","),
+        ];
+        writeln!(ours, "{}", fields.join("\t")).unwrap();
     }
     assert_eq!(ours, theirs);
+}
+
+/// One text of each option, of one that holds others before them.
+fn of_each(list: &options_v6::List<'_>, text: &dyn Fn(&options_v6::Item<'_>) -> String) -> Vec<String> {
+    let inside = |item: &options_v6::Item<'_>| {
+        item.inside.as_ref().map(|inside| of_each(&inside.options, text)).unwrap_or_default()
+    };
+    list.items.iter().flat_map(|item| [vec![text(item)], inside(item)].concat()).collect()
+}
+
+/// The labels of DHCPv6 options are tshark's, and it knows none that the catalogue lacks.
+#[test]
+fn tshark_calls_the_dhcpv6_options_the_same() {
+    // Codes of drafts about Mobile IPv6 that IANA never assigned.
+    const DRAFTS: [u16; 3] = [165, 166, 167];
+    let mut compared = 0;
+    for line in run("tshark", &["-G", "values"]).lines() {
+        let ["V", "dhcpv6.option.type", code, label] = line.split('\t').collect::<Vec<_>>()[..] else {
+            continue;
+        };
+        let code: u16 = code.parse().unwrap();
+        if !DRAFTS.contains(&code) {
+            assert_eq!(options_v6::label(code), label, "option {code}");
+            compared += 1;
+        }
+    }
+    assert!(compared >= 130, "{compared} options compared");
 }
 
 /// tcpdump prints the same summary, fields and options; what it does not decode, or not right, is compared by

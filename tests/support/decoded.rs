@@ -36,13 +36,15 @@ const FIELDS: [&str; 19] = [
     "dhcp.option.dhcp_server_id",
 ];
 /// The same of a DHCPv6 answer, in the order of [`ours_v6`].
-const FIELDS_V6: [&str; 6] = [
+const FIELDS_V6: [&str; 8] = [
     "dhcpv6.msgtype",
     "dhcpv6.xid",
     "dhcpv6.hopcount",
     "dhcpv6.duid.bytes",
     "dhcpv6.iaaddr.ip",
     "dhcpv6.vendorclass.enterprise",
+    "dhcpv6.option.type",
+    "dhcpv6.option.length",
 ];
 
 /// What tshark complains of, and whether it found the checksums right.
@@ -175,7 +177,18 @@ fn ours_v6(datagram: &Datagram) -> Vec<String> {
         duids.iter().filter_map(|duid| duid.as_str()).collect::<Vec<_>>().join(","),
         addresses.join(","),
         json["vendor_class"]["enterprise"].as_u64().map(|number| number.to_string()).unwrap_or_default(),
+        numbers_v6(&json["options"], "code").join(","),
+        numbers_v6(&json["options"], "length").join(","),
     ]
+}
+
+/// A number of each option, one that holds others before them.
+fn numbers_v6(options: &Value, key: &str) -> Vec<String> {
+    let Some(options) = options.as_array() else { return Vec::new() };
+    options
+        .iter()
+        .flat_map(|option| [vec![option[key].to_string()], numbers_v6(&option["options"], key)].concat())
+        .collect()
 }
 
 /// Rows of the fields that tshark finds in the packets that match `filter`. All checksums are looked at.

@@ -310,6 +310,16 @@ fn the_page_of_options_is_the_catalogue() {
         )
         .unwrap();
     }
+    page.push_str(
+        "\n## DHCPv6\n\n\
+         What the log decodes: text and JSON list every option of a DHCPv6 message in wire order, options inside options \
+         included. bootlace sets what it sends by itself (`dhcpv6:`), so none is settable here.\n\n\
+         | code | name | IANA name | in the log | defined in |\n|---|---|---|---|---|\n",
+    );
+    for option in v6::OPTIONS {
+        let v6::OptionRow { code, name, iana, label, source, .. } = option;
+        writeln!(page, "| {code} | `{name}` | {iana} | {label} | {source} |").unwrap();
+    }
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/options.md");
     if std::env::var_os("BLESS").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
