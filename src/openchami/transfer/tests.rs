@@ -82,7 +82,7 @@ fn what_a_person_changes_in_the_plain_files_counts() {
     let on = site();
     let mut files = export(&on.world.inventory);
     for (name, old, new) in [
-        (NODES, "172.16.0.1\n", "172.16.0.61\n"),
+        (NODES, "\"172.16.0.1\"", "\"172.16.0.61\""),
         (BOOT, "quiet", "verbose"),
         (cloud::FILES[0].0, "short-name: de", "short-name: xy"),
     ] {
