@@ -1,7 +1,7 @@
 //! The per-node files of the served tree: `autoexec.ipxe` and `config.ipxe`.
 //!
-//! UEFI builds of iPXE fetch `autoexec.ipxe` by themselves (netboot.md 9.4), OpenCHAMI's builds fetch
-//! `config.ipxe` (openchami.md f.5). Both carry the node on to its boot script, by an absolute URL [A4].
+//! UEFI builds of iPXE fetch `autoexec.ipxe` by themselves, OpenCHAMI's builds fetch
+//! `config.ipxe`. Both carry the node on to its boot script, by an absolute URL [A4].
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The kernel command line of a boot script, assembled as OpenCHAMI's BSS does (openchami.md d.5), and made
+//! The kernel command line of a boot script, assembled as OpenCHAMI's BSS does, and made
 //! safe for the line of an iPXE script that carries it.
 
 use super::text::ends_command;

@@ -1,5 +1,5 @@
 //! Configuration files of second-stage loaders, written for the node that asks: `pxelinux.cfg/…` in extlinux
-//! syntax (PXELINUX, U-Boot, petitboot) and `grub.cfg…` (netboot.md 11).
+//! syntax (PXELINUX, U-Boot, petitboot) and `grub.cfg…`.
 //!
 //! Loaders look for their file under a chain of names that goes from the machine to everybody. Every name that
 //! means the asking node, by its UUID, its MAC, its address or just `default`, gives the same file; a name that

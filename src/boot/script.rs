@@ -1,4 +1,4 @@
-//! The boot script of a node: `GET /boot/v1/bootscript` of OpenCHAMI's BSS (openchami.md d.5), as a pure
+//! The boot script of a node: `GET /boot/v1/bootscript` of OpenCHAMI's BSS, as a pure
 //! function of records, settings and templates.
 //!
 //! Always a script, never an error: a machine that is not booted is told why on its own console, and asks
@@ -349,7 +349,7 @@ enum Choice {
 fn choose(records: &Snapshot, node: &Node, arch: Option<&str>) -> Choice {
     let cpu = arch.and_then(|text| text.parse::<Cpu>().ok());
     let found = resolve(records, node, cpu).or_else(|| {
-        // A 32-bit iPXE of a BIOS machine says i386 on a 64-bit processor, too (netboot.md 9.5).
+        // A 32-bit iPXE of a BIOS machine says i386 on a 64-bit processor, too.
         (cpu == Some(Cpu::I386)).then(|| resolve(records, node, Some(Cpu::X86_64))).flatten()
     });
     let Some(found) = found else { return Choice::Nothing };

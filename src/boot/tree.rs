@@ -1,6 +1,6 @@
 //! The one tree that TFTP and HTTP show at their root: per-node files, loaders, the asset folder.
 //!
-//! Looked up in this order (netboot.md 10.2): generated per-node files, loaders under all their names, then
+//! Looked up in this order: generated per-node files, loaders under all their names, then
 //! the asset folder. A path may begin with an identity (`52:54:00:be:ef:01/snponly.efi`), which is how some
 //! configurations tell machines apart. The asset folder is confined [W10]: a link is followed only while its
 //! target lies inside the asset or the firmware folder, and nothing but a regular file is ever opened, so
@@ -171,7 +171,7 @@ fn identity<'w>(world: &'w World, text: &str) -> Option<Option<&'w Arc<Node>>> {
     world.records.by_serial(text).map(Some)
 }
 
-/// A Raspberry Pi's folder: its serial number, eight lower-case hexadecimal digits (netboot.md 14.2). Records
+/// A Raspberry Pi's folder: its serial number, eight lower-case hexadecimal digits. Records
 /// need not know it, since the prefix only falls away where nothing lies below it.
 fn is_short_serial(text: &str) -> bool {
     text.len() == 8 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))

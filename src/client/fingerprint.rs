@@ -27,7 +27,7 @@ const UDHCPC: &[u8] = &[1, 3, 6, 12, 15, 28];
 /// How the list of systemd-networkd begins.
 const NETWORKD: &[u8] = &[1, 3, 12, 15, 6];
 
-/// Names of classes by their beginning: operating systems, installers, zero touch clients (netboot.md 2.2).
+/// Names of classes by their beginning: operating systems, installers, zero touch clients.
 const CLASSES: [(&[u8], &str); 22] = [
     (b"MSFT", "Windows"),
     (b"udhcp", "udhcpc"),

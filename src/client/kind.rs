@@ -10,13 +10,13 @@ use super::{Arch, Class, Platform};
 pub enum Kind {
     /// Firmware or a loader that takes a program by TFTP or a URL.
     Loader,
-    /// A Raspberry Pi's boot ROM or EEPROM (netboot.md 14.2).
+    /// A Raspberry Pi's boot ROM or EEPROM.
     RaspberryPi,
     /// U-Boot by its own class: reads `siaddr` and `file`, then asks for `pxelinux.cfg/…`.
     UBoot,
     /// petitboot on OPAL: takes a configuration file by options 209 and 210.
     Petitboot,
-    /// The installer of an open network switch (netboot.md 14.1).
+    /// The installer of an open network switch.
     Onie,
     /// Apple's Boot Server Discovery Protocol, which is not PXE.
     AppleBsdp,

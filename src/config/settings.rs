@@ -22,7 +22,7 @@ pub const HTTP_PORT: u16 = 8081;
 /// Lease of a reservation where nothing is said (spec 3, option 51).
 pub const LEASE: Duration = Duration::from_secs(3600);
 
-/// Menu text that a Raspberry Pi looks for where nothing is said (netboot.md 14.2).
+/// Menu text that a Raspberry Pi looks for where nothing is said.
 pub const RASPBERRY_PI_MENU: &str = "Raspberry Pi Boot";
 
 /// How DHCP packets are received and sent on an interface.

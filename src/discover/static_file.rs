@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::config::source::{Place, Source, Span};
 use crate::config::tree::{Document, Kind, Value};
 use crate::config::{Code, Findings};
+use crate::openchami::endpoint::STATIC_ACTIONS;
 use crate::records::nodes_file::{self, NodesFile};
 use crate::records::{Bmc, BmcXname, Mac, Node};
 
@@ -30,22 +31,6 @@ const COMPONENTS: &str = "/hsm/v2/State/Components";
 const ENDPOINTS: &str = "/hsm/v2/Inventory/RedfishEndpoints";
 const INTERFACES: &str = "/hsm/v2/Inventory/EthernetInterfaces";
 const GROUPS: &str = "/hsm/v2/groups";
-
-/// Reset types that the original claims for every machine of a file.
-const ACTIONS: [&str; 12] = [
-    "On",
-    "ForceOff",
-    "GracefulShutdown",
-    "GracefulRestart",
-    "ForceRestart",
-    "Nmi",
-    "ForceOn",
-    "PushPowerButton",
-    "PowerCycle",
-    "Suspend",
-    "Pause",
-    "Resume",
-];
 
 /// How the original's two flags are set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -324,7 +309,7 @@ fn endpoints(
                 uuid: fresh(),
                 name,
                 ethernet_interfaces,
-                actions: Some(ACTIONS),
+                actions: Some(STATIC_ACTIONS),
             });
         }
     }

@@ -95,13 +95,13 @@ pub enum AdminError {
         address: SocketAddr,
     },
     /// The certificate, or its key.
-    #[error("cannot serve the API with TLS: {0}")]
+    #[error("cannot serve the API with TLS")]
     Certificate(#[from] FileError),
     /// The TLS library refuses.
-    #[error("cannot serve the API with TLS: {0}")]
+    #[error("cannot serve the API with TLS")]
     Tls(#[from] rustls::Error),
     /// The keys that tokens are checked with.
-    #[error("cannot serve the API: {0}")]
+    #[error("cannot serve the API")]
     Keys(#[from] KeysError),
 }
 

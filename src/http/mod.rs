@@ -1,4 +1,4 @@
-//! HTTP for booting machines: boot scripts, and the served tree (netboot.md 13).
+//! HTTP for booting machines: boot scripts, and the served tree.
 //!
 //! Firmware is a poor HTTP client. EDK2 asks HEAD before GET, needs a length and a connection that stays
 //! open, and stops at a redirect; so every answer has a Content-Length and none is chunked or redirected.

@@ -43,7 +43,7 @@ pub fn who(pairs: &[(String, String)]) -> Option<Who> {
 }
 
 /// Checks a `Host` header: `host` or `host:port`, where a host is a name, an IPv4 address or an IPv6 address
-/// in brackets (decision 22 of openchami.md). Anything else is not used, since it would go into a script.
+/// in brackets. Anything else is not used, since it would go into a script.
 pub fn authority(host: &str) -> Option<&str> {
     let (name, port) = match host.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => (name, Some(port)),

@@ -1,5 +1,5 @@
-//! Firmware that takes something else than a loader by name: U-Boot, petitboot, Raspberry Pi, ONIE
-//! (netboot.md 11 and 14).
+//! Firmware that takes something else than a loader by name: U-Boot, petitboot, Raspberry Pi,
+//! ONIE.
 
 use crate::boot::urls;
 use crate::client::{Arch, Class, Kind, Platform};

@@ -54,7 +54,7 @@ fn a_node_gets_its_script_with_urls_at_the_host_it_used() {
     assert!(event.agent.unwrap().starts_with("curl/"));
 }
 
-/// Decision 22 of openchami.md.
+/// A `Host` that is none goes into no script.
 #[test]
 fn only_a_plain_host_header_goes_into_the_script() {
     let server = server();

@@ -31,7 +31,7 @@ fn is_error(answer: Answer, status: u16) {
 }
 
 #[test]
-fn r120_health_says_ok() {
+fn r08_r120_health_says_ok() {
     let health = Site::f0().get("/boot-service/health").is(200).json();
     assert_holds(&health, &json!({"service": "boot-service", "status": "ok"}));
 }

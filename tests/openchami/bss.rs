@@ -55,7 +55,7 @@ fn assert_waits(script: &Answer, mac: &str) {
 }
 
 #[test]
-fn r60_service_status_says_running() {
+fn r07_r60_service_status_says_running() {
     let answer = Site::f0().get("/boot/v1/service/status").is(200);
     assert_eq!(answer.json(), json!({"bss-status": "running"}));
     assert_eq!(answer.header("content-type"), Some("application/json"));

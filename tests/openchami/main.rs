@@ -15,6 +15,9 @@ mod cloud_init;
 mod cloud_init_client;
 mod durable;
 mod metadata_service;
+#[path = "../support/net.rs"]
+#[allow(dead_code, reason = "each test network uses a part of it")]
+mod net;
 mod render;
 mod replay_bss;
 mod replay_cloud_init;

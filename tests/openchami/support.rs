@@ -11,6 +11,9 @@ use bootlace::lab::appliance::Journal;
 use bootlace::lab::sandbox::{Place, Process, Sandbox};
 use serde_json::{Value, json};
 
+pub use crate::net::in_host;
+use crate::net::loader_like;
+
 /// Generous: the machine may be busy.
 pub const LIMIT: Duration = Duration::from_secs(60);
 /// The boot-facing listener.
@@ -302,28 +305,4 @@ pub fn parse(bytes: &[u8]) -> Answer {
     let headers = lines.filter_map(|line| line.split_once(": "));
     let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
     Answer { status, headers, body: bytes[end + 4..].to_vec() }
-}
-
-/// Runs `work` in a thread inside a host's network namespace.
-pub fn in_host<T: Send + 'static>(host: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
-    let path = format!("/run/netns/{host}");
-    std::thread::spawn(move || {
-        let namespace = std::fs::File::open(path).unwrap();
-        nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
-        work()
-    })
-    .join()
-    .unwrap()
-}
-
-/// A file that the loader folder takes for the loader of that name.
-fn loader_like(name: &str) -> Vec<u8> {
-    let mut content = vec![0; 4096];
-    if name.ends_with(".efi") {
-        // MZ, offset of the PE header, PE signature, machine x86-64.
-        content[..2].copy_from_slice(b"MZ");
-        content[0x3c] = 0x80;
-        content[0x80..0x86].copy_from_slice(&[b'P', b'E', 0, 0, 0x64, 0x86]);
-    }
-    content
 }

@@ -76,7 +76,7 @@ fn bootif_keeps_the_letters_of_the_request_and_every_spelling_is_understood() {
     }
 }
 
-/// Decision 4 of openchami.md: `Default` is for known nodes.
+/// `Default` is for known nodes.
 #[test]
 fn an_unknown_mac_waits_and_never_gets_the_default_entry() {
     let mut default = fixture::entry("all", &[]);

@@ -197,7 +197,7 @@ fn only_regular_files_are_opened_and_a_fifo_stalls_nobody() {
     assert!(matches!(look(&world, "x", 99), Err(Miss::Unreadable(text)) if text.contains("asset folder")));
 }
 
-/// A Raspberry Pi asks below its serial number or MAC and lives with the root (netboot.md 14.2).
+/// A Raspberry Pi asks below its serial number or MAC and lives with the root.
 #[test]
 fn a_raspberry_pis_folder_falls_away_where_nothing_lies_below_it() {
     let assets = tempfile::tempdir().unwrap();

@@ -57,8 +57,6 @@ pub enum Index {
     CloudGroupUid,
     /// Instance info by name or instance id.
     InstanceOf,
-    /// Envelopes by uid.
-    EnvelopeUid,
     /// Cluster defaults by the time of their last change.
     DefaultsUpdated,
     /// Cluster defaults by name.

@@ -1,4 +1,4 @@
-//! UEFI HTTP Boot: what a server can do for it (netboot.md 7).
+//! UEFI HTTP Boot: what a server can do for it.
 
 use super::*;
 
