@@ -131,9 +131,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         ..Flags::default()
     })?;
     let reached = reached(&settings, uri)?;
-    // JSON texts are YAML texts, whatever is in them.
+    // JSON texts are YAML texts, whatever is in them. A file named by `ochami --config` is all that the client
+    // then reads, and without a level for its log it does not start.
     let text = format!(
-        "default-cluster: {name}\nclusters:\n- name: {name}\n  cluster:\n    uri: {}\n    enable-auth: {}\n",
+        "log:\n  format: rfc3339\n  level: warning\ndefault-cluster: {name}\nclusters:\n- name: {name}\n  \
+         cluster:\n    uri: {}\n    enable-auth: {}\n",
         json!(reached.uri),
         reached.tokens,
         name = json!(cluster),
@@ -176,6 +178,10 @@ fn advice(
     } else if reached.tokens {
         text +=
             &format!("\nThe client needs a token of your issuer:\n  export {}=TOKEN\n", variable(cluster));
+    }
+    if reached.tokens && !settings.api.public_inventory {
+        text += "\n`ochami smd component get` and `smd iface get` send no token, whatever is set, and are refused, unless serve\n\
+                 is told --public-inventory (public_inventory: true): then everybody may list components and cards.\n";
     }
     if reached.own_ca {
         let state = state(settings).context("off loopback the API has its CA there")?;

@@ -441,11 +441,17 @@ fn ochami_config_names_the_url_the_token_and_the_ca() {
     ];
     let said = on.site.sandbox.run(Place::Host("srv"), &words).unwrap();
     let text = std::fs::read_to_string(&file).unwrap();
-    for line in ["default-cluster: \"my-demo\"", "uri: \"https://172.16.0.254:8443\"", "enable-auth: true"] {
+    for line in [
+        "level: warning",
+        "default-cluster: \"my-demo\"",
+        "uri: \"https://172.16.0.254:8443\"",
+        "enable-auth: true",
+    ] {
         assert!(text.contains(line), "{text}");
     }
     let export = said.lines().find(|line| line.contains("export MY_DEMO_ACCESS_TOKEN=")).unwrap();
     assert!(said.contains("--cacert") && said.contains("update-ca-certificates"), "{said}");
+    assert!(said.contains("--public-inventory"), "{said}");
     // The line works as it stands, and its token is good.
     let path = format!("PATH={}:$PATH", std::path::Path::new(PROGRAM).parent().unwrap().display());
     let script = format!("{path}; {}; printf %s \"$MY_DEMO_ACCESS_TOKEN\"", export.trim());
