@@ -255,10 +255,40 @@ fn tokens(table: &mut Table<'_, '_>, folder: &Path) -> Option<TokenSettings> {
     let path = KeyPath::Key(table.path(), "api_tokens");
     let mut inner = table.open_child(value, &path)?;
     inner.unknown_keys(&API_TOKENS_KEYS, Unknown::Refuse);
-    let jwks = inner.text("jwks");
-    let jwks = jwks.and_then(|text| checked(&mut inner, "jwks", text, |text| key_source(text, folder)));
+    let text = inner.text("jwks");
+    let jwks = text.and_then(|text| checked(&mut inner, "jwks", text, |text| key_source(text, folder)));
+    if let (Some(text), Some(KeySource::Url(url))) = (text, &jwks)
+        && crosses_in_the_open(url)
+    {
+        inner
+            .warning(
+                Code::PlainHttp,
+                text.span,
+                "jwks",
+                "whoever sits between here and there can answer with keys of their own, and so write every record",
+            )
+            .advise("use an https URL, or a file");
+    }
     let mut word = |key: &str| inner.text(key).map(|text| text.value.to_owned());
     Some(TokenSettings { jwks, issuer: word("issuer"), audience: word("audience") })
+}
+
+/// Whether what `url` names comes over plain http from another machine.
+fn crosses_in_the_open(url: &str) -> bool {
+    reqwest::Url::parse(url).is_ok_and(|url| url.scheme() == "http" && !is_loopback(&url))
+}
+
+/// Whether the host of `url` is an address of this machine that no network sees.
+pub fn is_loopback(url: &reqwest::Url) -> bool {
+    match url.host_str() {
+        Some("localhost") => true,
+        Some(host) => host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback()),
+        None => false,
+    }
 }
 
 fn key_source(text: &str, folder: &Path) -> Result<KeySource, String> {
@@ -333,6 +363,12 @@ tls_name: boot.example.org
             Some(TokenSettings::default()),
             "own tokens, on loopback too"
         );
+        for safe in
+            ["https://id.example.org/jwks", "http://127.0.0.1:1/jwks", "http://[::1]/x", "http://localhost/x"]
+        {
+            let (api, problems) = read(&format!("api_tokens: {{jwks: '{safe}'}}"));
+            assert_eq!((api.tokens.unwrap().jwks, problems), (Some(KeySource::Url(safe.into())), Vec::new()));
+        }
         let jwks = read("api_tokens: {jwks: keys.json}").0.tokens.unwrap().jwks;
         assert_eq!(jwks, Some(KeySource::File("/etc/bootlace/keys.json".into())));
     }
@@ -348,6 +384,7 @@ tls_name: boot.example.org
             ("api_tls: {cert: x.pem, certificate: y, key: z}", "cert"),
             ("api_tokens: {jwks: 'ftp://x/y'}", "is no JWKS"),
             ("api_tokens: {jwk: x}", "jwks"),
+            ("api_tokens: {jwks: 'http://10.0.0.1/jwks'}", "sits between"),
             ("api_hosts: 'http://x'", "is no host"),
             ("trusted_proxies: 10.0.0.1/24", "10.0.0.0/24"),
             ("trusted_proxies: everybody", "is no address"),

@@ -101,6 +101,7 @@ codes! {
     LargeInitrd, "large-initrd", "an initrd of more than 1 GiB that BIOS machines may get, or of more than 4 GiB";
     BadTemplate, "bad-template", "a script template that cannot be used";
     BadLoader, "bad-loader", "a file in the firmware folder that cannot be used";
+    PlainHttp, "plain-http", "keys that are trusted come over plain http from another machine";
     UnreachableUrl, "unreachable-url", "a URL of a scheme that iPXE does not fetch";
 }
 

@@ -12,6 +12,8 @@ use std::str::FromStr;
 
 use reqwest::{Method, Url};
 
+use crate::config::api::is_loopback;
+
 /// One request to an SMD.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -63,15 +65,7 @@ impl BaseUrl {
 
     /// True when the host is an address of this machine that no network sees.
     pub fn is_loopback(&self) -> bool {
-        match self.0.host_str() {
-            Some("localhost") => true,
-            Some(host) => host
-                .trim_start_matches('[')
-                .trim_end_matches(']')
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|ip| ip.is_loopback()),
-            None => false,
-        }
+        is_loopback(&self.0)
     }
 }
 
