@@ -1,4 +1,4 @@
-//! The identities a request carries (spec 2.4): MAC of chaddr or option 61 type 1, UUID of option 97.
+//! The identities a request carries: MAC of chaddr or option 61 type 1, UUID of option 97.
 
 use crate::dhcp::{Packet, code};
 use crate::records::{Mac, Uuid};

@@ -30,7 +30,7 @@ pub enum Class {
 /// The client of one request.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// Its card: chaddr, else the MAC inside option 61 type 1 (spec 2.4).
+    /// Its card: chaddr, else the MAC inside option 61 type 1.
     pub mac: Option<Mac>,
     /// Option 97, byte order as on the wire.
     pub uuid: Option<Uuid>,

@@ -1,4 +1,4 @@
-//! `menu:` of bootlace.yaml: a PXE boot menu, shown by the ROM itself with `option_43: menu` (spec 6.2) [X6].
+//! `menu:` of bootlace.yaml: a PXE boot menu, shown by the ROM itself with `option_43: menu` [X6].
 
 use super::diagnostic::{Code, quoted};
 use super::table::{KeyPath, Table, Unknown};

@@ -1,4 +1,4 @@
-//! What bootlace answers on an interface, and how a node's mode restricts it (spec 5).
+//! What bootlace answers on an interface, and how a node's mode restricts it: docs/settings.md.
 //!
 //! The modes form a tree, each allowing what the one below it in this drawing allows, and more:
 //!
@@ -12,13 +12,13 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What bootlace answers on an interface (spec 5).
+/// What bootlace answers on an interface.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Nothing is sent on any port; the log says what would be.
     Observe,
-    /// Only the PXE boot server on port 4011: another daemon on this host owns port 67 (spec 6.5).
+    /// Only the PXE boot server on port 4011: another daemon on this host owns port 67.
     #[serde(rename = "4011-only")]
     Only4011,
     /// Boot data beside another DHCP server, known nodes only, never an address.

@@ -19,7 +19,7 @@ use super::v6::{SettingsV6, SwitchesV6};
 
 /// Port of the boot-facing HTTP listener where nothing is said.
 pub const HTTP_PORT: u16 = 8081;
-/// Lease of a reservation where nothing is said (spec 3, option 51).
+/// Lease of a reservation where nothing is said (option 51).
 pub const LEASE: Duration = Duration::from_secs(3600);
 
 /// Menu text that a Raspberry Pi looks for where nothing is said.
@@ -95,7 +95,7 @@ pub enum Option43 {
     Menu,
 }
 
-/// What follows a DECLINE (spec 5.1).
+/// What follows a DECLINE (RFC 2131 section 4.3.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnDecline {
@@ -105,7 +105,7 @@ pub enum OnDecline {
     Insist,
 }
 
-/// Whose INFORM is answered (spec 5.1).
+/// Whose INFORM is answered (RFC 2131 section 4.3.5).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AnswerInform {
@@ -184,7 +184,7 @@ pub enum HostnameSource {
     Xname,
 }
 
-/// What happens to a known node without boot entry.
+/// What happens to a node without boot entry, and in auto-proxy to a client in no record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoBootEntry {

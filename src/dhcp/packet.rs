@@ -169,7 +169,7 @@ impl<'a> Packet<'a> {
         u32::from_be_bytes([self.bytes[4], self.bytes[5], self.bytes[6], self.bytes[7]])
     }
 
-    /// Seconds, or iPXE's state bits (spec 1).
+    /// Seconds, or iPXE's state bits.
     pub fn secs(&self) -> u16 {
         u16::from_be_bytes([self.bytes[8], self.bytes[9]])
     }

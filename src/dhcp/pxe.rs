@@ -1,4 +1,4 @@
-//! PXE: vendor class (option 60) and the sub-options inside 43 (PXE 2.1, spec 2.2 and 6.2).
+//! PXE: vendor class (option 60) and the sub-options inside 43 (PXE 2.1 section 2).
 //!
 //! Option 43 belongs to the vendor named in option 60 of the same packet; only `PXEClient` makes it PXE's.
 

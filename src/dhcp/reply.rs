@@ -36,7 +36,7 @@ pub struct Reply {
     pub message: MessageType,
     /// Echo of the request's.
     pub xid: u32,
-    /// Echo of the request's, plus broadcast where the reply is broadcast (spec 1).
+    /// Echo of the request's, plus broadcast where the reply is broadcast (RFC 2131 section 4.1).
     pub flags: u16,
     /// Hardware type, echo.
     pub htype: u8,

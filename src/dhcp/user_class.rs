@@ -6,7 +6,7 @@ use super::catalogue::print::quoted;
 ///
 /// It is a list when walking length-prefixed items consumes exactly the whole value and every item is
 /// non-empty; else it is one raw string. iPXE sends the bare four bytes `iPXE`, whose `i` would be a length of
-/// 105 (spec 2.3).
+/// 105.
 pub fn classes(value: &[u8]) -> Vec<&[u8]> {
     if value.is_empty() { Vec::new() } else { list(value).unwrap_or_else(|| vec![value]) }
 }

@@ -1,4 +1,15 @@
-//! How a reply leaves: the destination table of RFC 2131 section 4.1 as a pure function (spec 4.1).
+//! How a reply leaves: the destination table of RFC 2131 section 4.1 as a pure function. The first row that
+//! matches wins.
+//!
+//! | row | when | to |
+//! |---|---|---|
+//! | 1 | it came through a relay | giaddr, port 67 |
+//! | 2 | it came to port 4011 | ciaddr, else the source address, at the source port |
+//! | 3 | NAK | broadcast |
+//! | 4 | the client has its address (ciaddr), and this is no DISCOVER | ciaddr, port 68 |
+//! | 5 | the client asks for a broadcast, or is no Ethernet card | broadcast |
+//! | 6 | a proxy's reply: no address given | broadcast, with the broadcast flag |
+//! | 7 | else | the address being given, port 68, in a frame to the card |
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 

@@ -109,7 +109,7 @@ impl Listener {
                 (raw, dhcp)
             }
         };
-        // An unbound 4011 answers with an ICMP error, which aborts some ROMs (spec 6.5).
+        // An unbound 4011 answers with an ICMP error, which aborts some ROMs.
         let pxe = match mode.answers().then(|| DhcpSocket::bind(&interface, PXE_PORT)).transpose() {
             Ok(pxe) => pxe,
             // Its owner keeps the kernel from refusing anybody, and raw frames answer beside it.

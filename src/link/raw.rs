@@ -92,7 +92,7 @@ impl RawSocket {
                 Ok((message.bytes, message.address.map_or(0, |from| from.pkttype())))
             };
             match self.poll.async_io(Interest::READABLE, read).await {
-                // Our own frame (loop guard, spec 6.5): the next one.
+                // Our own frame (loop guard): the next one.
                 Ok((_, PACKET_OUTGOING)) if !and_sent => {}
                 Ok((length, kind)) => {
                     buffer.truncate(length);

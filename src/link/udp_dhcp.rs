@@ -37,7 +37,7 @@ pub struct DhcpSocket {
 
 impl DhcpSocket {
     /// Binds `port` on `interface`. Never shared with another program: SO_REUSEADDR and SO_REUSEPORT would
-    /// take its packets away (spec 6.5).
+    /// take its packets away.
     pub fn bind(interface: &Interface, port: u16) -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
         socket.bind_device(Some(interface.name.as_bytes()))?;

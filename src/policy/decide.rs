@@ -290,7 +290,7 @@ fn verdict(
     }
 }
 
-/// Finds the record, MAC first, then UUID in both byte orders, then option 61 as it is (spec 2.4), and says which
+/// Finds the record, MAC first, then UUID in both byte orders, then option 61 as it is, and says which
 /// key matched.
 fn find_node(request: &Request<'_>, records: &Snapshot, trail: &mut Trail) -> Option<Arc<Node>> {
     if !request.packet.is_request() {

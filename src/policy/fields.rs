@@ -14,7 +14,7 @@ use super::other_firmware::Form;
 use super::relayed;
 use super::target::Target;
 
-/// Option 43 that says "use the file name, skip discovery" (spec 6.2), end included.
+/// Option 43 that says "use the file name, skip discovery" [X3], end included.
 pub(super) const DISCOVERY_BYPASS: [u8; 4] = [6, 1, 8, 255];
 
 /// What it means when an HTTP Boot client takes its offer and never connects: nothing on the wire says which.
@@ -125,7 +125,7 @@ pub(super) fn boot_data(
     }
 }
 
-/// Option 43 = bypass, unless the knob forbids it [X6]. Only ever beside option 60 (spec 6.2).
+/// Option 43 = bypass, unless the knob forbids it [X6]. Only ever beside option 60 [X4].
 pub(super) fn bypass_discovery(reply: &mut Reply, knobs: Knobs, trail: &mut Trail) {
     if knobs.option_43 == Some(Option43::None) {
         trail.step("no option 43, by setting [X6]");

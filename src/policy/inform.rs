@@ -1,5 +1,5 @@
 //! INFORM and plain BOOTP on port 67: options for who has an address already, and a reservation without
-//! lease for who knows nothing of leases (spec 5.1).
+//! lease for who knows nothing of leases (RFC 2131 section 4.3.5, RFC 1534).
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;

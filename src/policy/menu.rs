@@ -1,4 +1,4 @@
-//! PXE boot menus: `option_43: menu` [X6] (PXE 2.1 section 2.2; spec 6.2).
+//! PXE boot menus: `option_43: menu` [X6] (PXE 2.1 section 2.2).
 //!
 //! The ROM shows the menu itself, then asks port 4011 for the item's file by 43.71. A UEFI proxy offer carries
 //! no option 43 [X1], so there the menu comes with the first answer on 4011, which EDK2 reads like an offer

@@ -98,7 +98,7 @@ impl Offer {
             Some(class) if class.starts_with(b"HTTPClient") => Class::Http,
             _ => Class::Other,
         };
-        // Option 43 is PXE's only beside 60 = PXEClient (spec 6.2).
+        // Option 43 is PXE's only beside 60 = PXEClient (PXE 2.1 section 2.2).
         let pxe =
             if class == Class::Pxe { options.get(code::VENDOR_SPECIFIC).unwrap_or_default() } else { &[] };
         let pxe = suboptions::encapsulated(pxe).items;

@@ -1,4 +1,4 @@
-//! Proxy mode: boot data beside another DHCP server, never an address (spec 5, 6).
+//! Proxy mode: boot data beside another DHCP server, never an address.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub(super) fn answer(
     if port == Port::Dhcp && message == MessageType::Request && insists {
         trail.step("this client expects a proxy's answer to its REQUEST, by setting");
     } else if port == Port::Dhcp && message == MessageType::Request {
-        // The DHCP server's business (spec 6.4): an ACK of ours would confuse both.
+        // The DHCP server's business: an ACK of ours would confuse both.
         return match packet.options.address(code::SERVER_ID) {
             Some(chosen) if !relayed::names_us(chosen, request, world) => {
                 trail.step(format!("the client takes {chosen}'s offer"));
@@ -98,7 +98,7 @@ pub(super) fn boot_offer(
         trail.step("HTTP Boot: 60 HTTPClient and a URL, no 43 [H1][H4]");
         trail.step(fields::HTTP_BOOT_HINT);
     } else if let Some(item) = item {
-        // Spec 6.2: the item asked for is echoed or the client discards the answer.
+        // [X2]: the item asked for is echoed or the client discards the answer.
         reply.set(code::VENDOR_SPECIFIC, item);
         trail.step("43.71 echoed [X2]");
     } else if let Some(menu) = menu.filter(|_| on_4011 || !uefi) {

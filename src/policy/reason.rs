@@ -1,4 +1,4 @@
-//! Why a request is not answered, or refused. Silence is an answer too (spec 5.2).
+//! Why a request is not answered, or refused. Silence is an answer too.
 
 use serde::{Serialize, Serializer};
 

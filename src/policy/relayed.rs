@@ -188,7 +188,7 @@ fn selected(request: &Request<'_>, world: &World) -> Option<(Ipv4Addr, By)> {
     if is_relayed(request) {
         return Some((packet.giaddr(), By::Giaddr));
     }
-    // Some clients set ciaddr in a DISCOVER: ignored (spec 1).
+    // Some clients set ciaddr in a DISCOVER: ignored.
     let owns = matches!(packet.message_type(), Some(MessageType::Request | MessageType::Inform));
     (owns && !packet.ciaddr().is_unspecified()).then(|| (packet.ciaddr(), By::Ciaddr))
 }

@@ -1,4 +1,4 @@
-//! Reservation mode: addresses and boot data for the nodes on record (spec 5.1).
+//! Reservation mode: addresses and boot data for the nodes on record (RFC 2131 section 4.3).
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ pub(super) fn answer(
         }
         Some(_) => asked.is_none_or(|asked| asked == reserved),
         None if ciaddr.is_unspecified() => {
-            // Init-reboot. An address of another known network may be right there [5.1].
+            // Init-reboot. An address of another known network may be right there.
             let asked = asked.ok_or(Reason::Malformed)?;
             let elsewhere = !network.contains(&asked) && world.settings.subnet_of(asked).is_some();
             if asked != reserved && elsewhere {
@@ -116,7 +116,8 @@ fn ours(request: &Request<'_>, world: &World, trail: &mut Trail) -> Result<(), R
     }
 }
 
-/// A client found its address in use (spec 5.1): somebody else sits on it, which only people can settle.
+/// A client found its address in use (RFC 2131 section 4.3.3): somebody else sits on it, which only people can
+/// settle.
 fn declined(
     request: &Request<'_>,
     node: &Node,

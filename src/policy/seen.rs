@@ -14,7 +14,7 @@ use super::ways::Ways;
 const LOOP_WINDOW: Duration = Duration::from_secs(120);
 /// Chain-loads within the window that make a loop [L1].
 const LOOP_COUNT: usize = 3;
-/// How long a declined address is withheld (spec 5.1).
+/// How long a declined address is withheld.
 const WITHHELD: Duration = Duration::from_secs(600);
 /// Clients remembered at most; beyond, all outdated ones are forgotten, and if none is, everything.
 const CLIENTS_MAX: usize = 65_536;

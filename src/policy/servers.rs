@@ -34,7 +34,7 @@ const SAY_AGAIN: Duration = Duration::from_secs(24 * 3600);
 const FORGOTTEN: Duration = Duration::from_secs(24 * 3600);
 /// A server that gave an address this recently is taken to be there.
 const RECENT: Duration = Duration::from_secs(600);
-/// Retransmissions after our answer that make a hint (spec 15).
+/// Retransmissions after our answer that make a hint.
 const REPEATS: u32 = 2;
 /// DISCOVERs without any REQUEST that mean that nobody gives addresses.
 const DISCOVERS: u32 = 3;

@@ -1,4 +1,4 @@
-//! One boot entry: BSS's boot parameters plus the selectors and keys of ours (DESIGN: records).
+//! One boot entry: BSS's boot parameters plus the selectors and keys of ours.
 
 use crate::client::Cpu;
 

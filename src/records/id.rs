@@ -147,7 +147,7 @@ impl Uuid {
     }
 
     /// The same bytes with the first three fields swapped: SMBIOS and EFI put them little-endian on the
-    /// wire in option 97, some BIOS vendors do not (spec 2.4), so both are tried.
+    /// wire in option 97, some BIOS vendors do not, so both are tried.
     pub fn swapped(self) -> Self {
         let b = self.0;
         Self([

@@ -77,7 +77,7 @@ pub struct Node {
     pub xname: Option<Xname>,
     /// Node number.
     pub nid: Option<u32>,
-    /// Network cards; a node may boot from any of them (spec 2.4).
+    /// Network cards; a node may boot from any of them.
     pub nics: Vec<Nic>,
     /// System UUID, matched in both byte orders.
     pub uuid: Option<Uuid>,

@@ -259,7 +259,7 @@ impl Snapshot {
         self.bmc_by_address.all(&address).map(Keyed::record)
     }
 
-    /// The node with this UUID, in either byte order (spec 2.4).
+    /// The node with this UUID, in either byte order.
     pub fn by_uuid(&self, uuid: Uuid) -> Option<&Arc<Node>> {
         self.by_uuid.first(&uuid).or_else(|| self.by_uuid.first(&uuid.swapped())).map(Keyed::record)
     }

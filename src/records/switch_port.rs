@@ -1,5 +1,5 @@
 //! Where a node is plugged in, as the relay or switch in front of it says in option 82: "the server in rack 3,
-//! port 12", whatever card it has (spec 2.4, [R4]).
+//! port 12", whatever card it has [R4].
 
 use std::fmt;
 

@@ -52,7 +52,7 @@ fn released(vlan: &Vlan) {
     );
 }
 
-/// Section 5.1: ISC's client renews by unicast, asks for its old address when it starts again, and gives it back.
+/// ISC's client renews by unicast, asks for its old address when it starts again, and gives it back.
 #[test]
 fn dhclient_renews_reboots_and_releases() {
     let vlan = with_settings(SHORT);
@@ -74,7 +74,7 @@ fn dhclient_renews_reboots_and_releases() {
     released(&vlan);
 }
 
-/// Section 5.1: busybox's client renews and releases when it is told to.
+/// Busybox's client renews and releases when it is told to.
 #[test]
 fn udhcpc_renews_and_releases() {
     let vlan = Vlan::start("reservation", &[]);
@@ -90,7 +90,7 @@ fn udhcpc_renews_and_releases() {
     released(&vlan);
 }
 
-/// Section 5.1, INFORM row: a client that has its address asks for the rest.
+/// RFC 2131 section 4.3.5: a client that has its address asks for the rest.
 #[test]
 fn dhcpcd_with_an_address_of_its_own_is_informed() {
     let vlan = with_settings("subnets: [{subnet: 10.77.0.0/24, router: 10.77.0.254}]\n");

@@ -8,6 +8,7 @@
     reason = "a test may fail loudly and is a shell"
 )]
 
+#[path = "../support/dhcp.rs"]
 mod client;
 mod clients;
 mod modes;
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 use bootlace::lab::sandbox::Place;
 use client::{ACK, Client, DISCOVER, NAK, OFFER, REQUEST};
-use vlan::{BMC, KNOWN, LIMIT, SERVER, SITE, STRANGER, Vlan};
+use vlan::{BMC, KNOWN, LIMIT, SERVER, SITE, STRANGER, Vlan, net};
 
 /// Source and destination of a client without address, in the log.
 const BROADCAST: (Option<&str>, Option<&str>) = (Some("0.0.0.0:68"), Some("255.255.255.255:67"));
@@ -40,7 +41,7 @@ fn udhcpc_of_a_known_node_gets_its_reserved_address_and_boot_file() {
     assert_eq!((acked["source"].as_str(), acked["destination"].as_str()), BROADCAST);
 }
 
-/// Section 5.1: renew, release and init-reboot of a real client.
+/// Renew, release and init-reboot of a real client.
 #[test]
 fn dhclient_of_a_known_node_binds_and_reboots_with_the_same_address() {
     let vlan = Vlan::start("reservation", &[]);
@@ -129,7 +130,7 @@ fn a_proxied_uefi_client_is_offered_no_43_and_acked_on_4011_with_the_same_file()
     assert_eq!(ack.option(43), None);
 }
 
-/// [M3] and section 5.1: a REQUEST that names another server is never answered, in either mode.
+/// [M3]: a REQUEST that names another server is never answered, in either mode.
 #[test]
 fn a_request_naming_another_server_is_never_answered() {
     for mode in ["proxy", "reservation"] {

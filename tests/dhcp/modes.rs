@@ -47,7 +47,7 @@ fn reason(entry: &Value) -> &str {
     entry["reason"].as_str().unwrap_or_default()
 }
 
-/// Spec 5 and 6.5: nothing is bound, nothing leaves, and the log says what would have.
+/// Nothing is bound, nothing leaves, and the log says what would have.
 #[test]
 fn observe_binds_nothing_sends_nothing_and_says_what_it_would_send() {
     let vlan = Vlan::start("observe", &[]);
@@ -83,7 +83,7 @@ fn the_command_observe_tells_the_answers_of_the_settings_own_mode() {
     process.stop();
 }
 
-/// Spec 6.5, way 2: port 67 stays free for the daemon that owns it, 4011 is answered. [X2]
+/// Port 67 stays free for the daemon that owns it, 4011 is answered. [X2]
 #[test]
 fn mode_4011_only_leaves_port_67_alone_and_answers_on_4011() {
     let vlan = Vlan::start("4011-only", &[]);
@@ -135,7 +135,7 @@ fn reservation_and_proxy_live_on_one_interface_node_by_node() {
     assert_eq!((offer.yiaddr(), offer.option(60)), ([0; 4], Some(&b"PXEClient"[..])));
 }
 
-/// Section 5.1: DECLINE is an error for people to settle, and the address is withheld.
+/// DECLINE is an error for people to settle, and the address is withheld.
 #[test]
 fn after_a_decline_the_node_is_left_without_offer_and_the_log_says_why_as_an_error() {
     let vlan = Vlan::start("reservation", &[]);
@@ -161,7 +161,7 @@ fn with_on_decline_insist_the_address_is_offered_again() {
     assert_eq!(offer.yiaddr(), LEASED);
 }
 
-/// Section 5.1, RELEASE and INFORM rows.
+/// RFC 2131 sections 4.3.4 and 4.3.5.
 #[test]
 fn a_release_is_noted_and_an_inform_gets_options_but_no_address() {
     let vlan = Vlan::start("reservation", &[]);

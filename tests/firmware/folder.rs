@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use bootlace::client::Arch;
 use bootlace::firmware::{FirmwareError, Loaders, folder};
 
-use crate::support::{ARM64, X64, efi};
+use crate::support::{ARM64, I386, X64, efi};
 
 fn read(folder: &std::path::Path) -> (Loaders, Vec<String>) {
     let (loaders, problems) = Loaders::from_folder(folder).unwrap();
@@ -61,6 +61,24 @@ fn a_substitute_serves_when_nothing_better_is_there() {
     let (loaders, _) = read(folder.path());
     assert!(loaders.for_arch(Arch(7)).unwrap().content.ends_with(b"full"));
     assert_eq!(&*loaders.for_arch(Arch(0)).unwrap().content, b"bios");
+}
+
+/// OpenCHAMI's images and DHCP settings name `ipxe-…` where we name `snponly-…`.
+#[test]
+fn with_snponly_alone_the_names_of_full_builds_are_served_too() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, machine) in
+        [("snponly-i386.efi", I386), ("snponly-x86_64.efi", X64), ("snponly-arm64.efi", ARM64)]
+    {
+        fs::write(folder.path().join(name), efi(machine, name)).unwrap();
+    }
+    let (loaders, _) = read(folder.path());
+    let content = |name: &str| loaders.named(name).unwrap().content.clone();
+    assert!(content("ipxe-i386.efi").ends_with(b"snponly-i386.efi"));
+    assert!(content("ipxe-x86_64.efi").ends_with(b"snponly-x86_64.efi"));
+    assert!(content("ipxe.efi").ends_with(b"snponly-x86_64.efi"));
+    assert!(content("ipxe-arm64.efi").ends_with(b"snponly-arm64.efi"));
+    assert!(loaders.named("ipxe-arm32.efi").is_none());
 }
 
 /// [I1]: a machine is never handed another machine's program.

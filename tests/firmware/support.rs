@@ -15,6 +15,7 @@ pub fn efi(machine: u16, mark: &str) -> Vec<u8> {
     program
 }
 
+pub const I386: u16 = 0x014c;
 pub const X64: u16 = 0x8664;
 pub const ARM64: u16 = 0xaa64;
 

@@ -1,4 +1,4 @@
-//! Beside other programs on the same host (spec 6.5).
+//! Beside other programs on the same host.
 
 use std::net::Ipv4Addr;
 use std::process::Stdio;
@@ -48,7 +48,7 @@ fn undisturbed(log: &Journal, given: &str) {
 }
 
 /// One client, two servers on one host and one interface: the address from one, boot data from the other, by
-/// 4011 too. Section 6.5.
+/// 4011 too.
 fn both_answer_one_client(bench: &Bench, log: &Journal) {
     let mut card = Card::open("eth0", MAC0);
     let offers = {
@@ -115,7 +115,7 @@ fn beside_libvirts_dnsmasq_on_a_bridge_the_guests_of_its_ports_get_both() {
     }
 }
 
-/// [D3] and section 6.5: a foreign program on 4011 costs a line in the log, not the service.
+/// [D3]: a foreign program on 4011 costs a line in the log, not the service.
 #[test]
 fn with_port_4011_taken_raw_frames_answer_from_it_and_that_is_said() {
     let bench = Bench::lay();

@@ -70,7 +70,7 @@ fn fragments_are_not_taken_for_packets() {
     only_the_ordinary_one_counts(&bench, &mut card, &[first, second]);
 }
 
-/// The loop guard of section 6.5: what leaves this machine is not heard as if it had come in, whether we sent
+/// The loop guard: what leaves this machine is not heard as if it had come in, whether we sent
 /// it or a client on this host.
 #[test]
 fn frames_that_leave_this_machine_are_not_answered() {

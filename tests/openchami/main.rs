@@ -13,6 +13,8 @@ mod boot_service;
 mod bss;
 mod cloud_init;
 mod cloud_init_client;
+#[path = "../support/dhcp.rs"]
+mod dhcp;
 mod durable;
 mod metadata_service;
 #[path = "../support/net.rs"]
@@ -24,3 +26,7 @@ mod replay_cloud_init;
 mod replay_smd;
 mod smd;
 mod support;
+#[path = "../support/tftp.rs"]
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod tftp;
+mod wire;

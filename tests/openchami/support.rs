@@ -131,10 +131,12 @@ impl Site {
     pub fn start(&self) {
         let path = |name: &str| self.sandbox.work().join(name).display().to_string();
         let mut command = self.sandbox.command(Place::Host("srv"), env!("CARGO_BIN_EXE_bootlace"));
-        command.args(["serve", "--interface", "eth0", "--mode", "reservation", "--log-format", "json"]);
+        command.args(["serve", "--interface", "eth0", "--log-format", "json"]);
         command.args(["--http", HTTP, "--state", &path("state"), "--firmware", &path("firmware")]);
-        if !self.more.iter().any(|word| word == "--api") {
-            command.args(["--api", API]);
+        for (flag, usual) in [("--api", API), ("--mode", "reservation")] {
+            if !self.more.iter().any(|word| word == flag) {
+                command.args([flag, usual]);
+            }
         }
         command.args(&self.more).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = self.sandbox.start("bootlace serve", &mut command).unwrap();

@@ -115,7 +115,7 @@ proptest! {
         prop_assert_eq!(offer.reply.siaddr, ack.reply.siaddr);
     }
 
-    /// [M3] and section 6.4: what belongs to other servers, comes from servers, or from strangers is never answered.
+    /// [M3]: what belongs to other servers, comes from servers, or from strangers is never answered.
     #[test]
     fn what_must_not_be_answered_is_not(
         kind in 1_u8..9, client in 0..CLIENTS.len(), server in any::<[u8; 4]>(), card in 2_u8..255,

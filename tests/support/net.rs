@@ -29,14 +29,22 @@ pub fn in_host<T: Send + 'static>(host: &str, work: impl FnOnce() -> T + Send + 
     .unwrap()
 }
 
-/// A file that the loader folder takes for the loader of that name.
+/// A file that the loader folder takes for the loader of that name, and for no other's.
 pub fn loader_like(name: &str) -> Vec<u8> {
     let mut content = vec![0; 4096];
+    content[0x100..0x100 + name.len()].copy_from_slice(name.as_bytes());
     if name.ends_with(".efi") {
-        // MZ, offset of the PE header, PE signature, machine x86-64.
+        let machine: u16 = match name.rsplit_once('-') {
+            Some((_, "i386.efi")) => 0x014c,
+            Some((_, "arm32.efi")) => 0x01c2,
+            Some((_, "arm64.efi")) => 0xaa64,
+            _ => 0x8664,
+        };
+        // MZ, offset of the PE header, PE signature, machine.
         content[..2].copy_from_slice(b"MZ");
         content[0x3c] = 0x80;
-        content[0x80..0x86].copy_from_slice(&[b'P', b'E', 0, 0, 0x64, 0x86]);
+        content[0x80..0x84].copy_from_slice(b"PE\0\0");
+        content[0x84..0x86].copy_from_slice(&machine.to_le_bytes());
     }
     content
 }

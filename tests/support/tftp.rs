@@ -1,4 +1,12 @@
-//! A TFTP client for tests: builds requests and follows a transfer, without sockets or a clock.
+//! A TFTP client for tests: builds requests and follows a transfer, without sockets or a clock; and a port that
+//! does so over a network.
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use bootlace::tftp::packet::{self, Packet};
+use bootlace::tftp::server::PORT;
 
 /// A read request.
 pub fn read_request(name: &str, mode: &str, options: &[(&str, &str)]) -> Vec<u8> {
@@ -89,5 +97,86 @@ impl Receiver {
             (0, _) | (_, 0) => block as u16,
             _ => ((block - 1) % 65_535 + 1) as u16,
         }
+    }
+}
+
+/// A client's port.
+pub struct Port(pub UdpSocket);
+
+impl Port {
+    pub fn open(address: Ipv4Addr) -> Self {
+        let socket = UdpSocket::bind((address, 0)).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        Self(socket)
+    }
+
+    pub fn ask(&self, server: Ipv4Addr, bytes: &[u8]) {
+        self.send((server, PORT).into(), bytes);
+    }
+
+    pub fn send(&self, to: SocketAddr, bytes: &[u8]) {
+        self.0.send_to(bytes, to).unwrap();
+    }
+
+    /// Next packet and its sender.
+    pub fn next(&self) -> (Vec<u8>, SocketAddr) {
+        let mut buffer = [0; 65_536];
+        let (length, from) = self.0.recv_from(&mut buffer).expect("the server answers");
+        (buffer[..length].to_vec(), from)
+    }
+
+    /// What is there without waiting.
+    pub fn pending(&self) -> Option<Vec<u8>> {
+        self.0.set_nonblocking(true).unwrap();
+        let mut buffer = [0; 2048];
+        let result = self.0.recv_from(&mut buffer);
+        self.0.set_nonblocking(false).unwrap();
+        match result {
+            Ok((length, _)) => Some(buffer[..length].to_vec()),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                None
+            }
+        }
+    }
+
+    /// Expects an OACK; its options as text, and the transfer's port.
+    pub fn option_ack(&self) -> (String, SocketAddr) {
+        let (bytes, from) = self.next();
+        let Ok(Packet::OptionAck { options }) = packet::parse(&bytes) else { panic!("no OACK: {bytes:?}") };
+        let text = |(name, value): (&[u8], &[u8])| {
+            format!("{}={}", String::from_utf8_lossy(name), String::from_utf8_lossy(value))
+        };
+        (options.into_iter().map(text).collect::<Vec<_>>().join(" "), from)
+    }
+
+    /// Expects an ERROR.
+    pub fn error(&self) -> (u16, String) {
+        let (bytes, _) = self.next();
+        match packet::parse(&bytes) {
+            Ok(Packet::Error { code, text }) => (code, String::from_utf8_lossy(text).into_owned()),
+            other => panic!("no ERROR: {other:?}"),
+        }
+    }
+
+    /// Follows a transfer whose next packet is DATA 1 to its end.
+    pub fn fetch(&self, blksize: u16, windowsize: u16) -> Vec<u8> {
+        self.fetch_by(Receiver::new(blksize, windowsize)).0
+    }
+
+    /// The same by this receiver; and the server's port, which is one.
+    pub fn fetch_by(&self, mut receiver: Receiver) -> (Vec<u8>, u16) {
+        let mut port = None;
+        while !receiver.complete {
+            let (bytes, from) = self.next();
+            assert_eq!(*port.get_or_insert(from.port()), from.port(), "the port changed");
+            let Ok(Packet::Data { block, payload }) = packet::parse(&bytes) else {
+                panic!("no DATA: {bytes:?}")
+            };
+            if let Some(number) = receiver.on_data(block, payload) {
+                self.send(from, &ack(number));
+            }
+        }
+        (receiver.bytes, port.unwrap_or_default())
     }
 }

@@ -1,101 +1,18 @@
 //! What firmware does and no tool can be made to do: packets made by hand, over a real network.
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
 use bootlace::config::Knobs;
 use bootlace::journal::TftpOutcome;
 use bootlace::link::udp::UdpError;
 use bootlace::policy::Reason;
 use bootlace::records::{Nic, Node};
-use bootlace::tftp::packet::{self, Packet};
 use bootlace::tftp::server::{PORT, TRANSFERS_MAX};
 use bootlace::tftp::{self, Listen, Rollover, TftpError};
 
-use crate::client::{Receiver, ack, error, read_request, request};
+use crate::client::{Port, Receiver, ack, error, read_request, request};
 use crate::lan::{CLIENT, Known, SERVER, SERVER_TOO, in_namespace, on_lan};
-
-/// A client's port.
-struct Port(UdpSocket);
-
-impl Port {
-    fn open() -> Self {
-        let socket = UdpSocket::bind((CLIENT, 0)).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        Self(socket)
-    }
-
-    fn ask(&self, server: Ipv4Addr, bytes: &[u8]) {
-        self.send((server, PORT).into(), bytes);
-    }
-
-    fn send(&self, to: SocketAddr, bytes: &[u8]) {
-        self.0.send_to(bytes, to).unwrap();
-    }
-
-    /// Next packet and its sender.
-    fn next(&self) -> (Vec<u8>, SocketAddr) {
-        let mut buffer = [0; 65_536];
-        let (length, from) = self.0.recv_from(&mut buffer).expect("the server answers");
-        (buffer[..length].to_vec(), from)
-    }
-
-    /// What is there without waiting.
-    fn pending(&self) -> Option<Vec<u8>> {
-        self.0.set_nonblocking(true).unwrap();
-        let mut buffer = [0; 2048];
-        let result = self.0.recv_from(&mut buffer);
-        self.0.set_nonblocking(false).unwrap();
-        match result {
-            Ok((length, _)) => Some(buffer[..length].to_vec()),
-            Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::WouldBlock);
-                None
-            }
-        }
-    }
-
-    /// Expects an OACK; its options as text, and the transfer's port.
-    fn option_ack(&self) -> (String, SocketAddr) {
-        let (bytes, from) = self.next();
-        let Ok(Packet::OptionAck { options }) = packet::parse(&bytes) else { panic!("no OACK: {bytes:?}") };
-        let text = |(name, value): (&[u8], &[u8])| {
-            format!("{}={}", String::from_utf8_lossy(name), String::from_utf8_lossy(value))
-        };
-        (options.into_iter().map(text).collect::<Vec<_>>().join(" "), from)
-    }
-
-    /// Expects an ERROR.
-    fn error(&self) -> (u16, String) {
-        let (bytes, _) = self.next();
-        match packet::parse(&bytes) {
-            Ok(Packet::Error { code, text }) => (code, String::from_utf8_lossy(text).into_owned()),
-            other => panic!("no ERROR: {other:?}"),
-        }
-    }
-
-    /// Follows a transfer whose next packet is DATA 1 to its end.
-    fn fetch(&self, blksize: u16, windowsize: u16) -> Vec<u8> {
-        self.fetch_by(Receiver::new(blksize, windowsize)).0
-    }
-
-    /// The same by this receiver; and the server's port, which is one.
-    fn fetch_by(&self, mut receiver: Receiver) -> (Vec<u8>, u16) {
-        let mut port = None;
-        while !receiver.complete {
-            let (bytes, from) = self.next();
-            assert_eq!(*port.get_or_insert(from.port()), from.port(), "the port changed");
-            let Ok(Packet::Data { block, payload }) = packet::parse(&bytes) else {
-                panic!("no DATA: {bytes:?}")
-            };
-            if let Some(number) = receiver.on_data(block, payload) {
-                self.send(from, &ack(number));
-            }
-        }
-        (receiver.bytes, port.unwrap_or_default())
-    }
-}
 
 /// [T5] The way of UEFI and of Intel's ROMs: ask for the size, end in an ERROR, ask again from the same port.
 #[test]
@@ -103,7 +20,7 @@ fn a_size_probe_is_followed_by_the_real_request_from_the_same_port() {
     on_lan(Known::default(), |lan| {
         let file = vec![7; 9000];
         lan.asset("ipxe.efi", &file);
-        let port = Port::open();
+        let port = Port::open(CLIENT);
         for code in [8, 0] {
             port.ask(SERVER, &read_request("ipxe.efi", "octet", &[("tsize", "0"), ("blksize", "1468")]));
             let (options, transfer) = port.option_ack();
@@ -133,7 +50,7 @@ fn a_request_that_arrives_twice_makes_one_stream() {
     on_lan(Known::default(), |lan| {
         let file = vec![9; 3000];
         lan.asset("file", &file);
-        let port = Port::open();
+        let port = Port::open(CLIENT);
         let bytes = read_request("file", "octet", &[("blksize", "1000")]);
         port.ask(SERVER, &bytes);
         port.ask(SERVER, &bytes);
@@ -163,7 +80,7 @@ fn a_transfer_stays_between_its_two_addresses() {
     on_lan(Known::default(), |lan| {
         let file = vec![3; 3000];
         lan.asset("file", &file);
-        let (port, stranger) = (Port::open(), Port::open());
+        let (port, stranger) = (Port::open(CLIENT), Port::open(CLIENT));
         port.ask(SERVER_TOO, &read_request("file", "octet", &[("tsize", "0")]));
         let (_, transfer) = port.option_ack();
         assert_eq!(transfer.ip(), IpAddr::V4(SERVER_TOO));
@@ -191,7 +108,7 @@ fn with_single_port_every_packet_comes_from_port_69() {
         let (one, two) = (vec![1; 30_000], vec![2; 30_000]);
         lan.asset("one", &one);
         lan.asset("two", &two);
-        let (first, second) = (Port::open(), Port::open());
+        let (first, second) = (Port::open(CLIENT), Port::open(CLIENT));
         let windowed = [("tsize", "0"), ("blksize", "1024"), ("windowsize", "4")];
         first.ask(SERVER_TOO, &read_request("one", "octet", &windowed));
         assert_eq!(first.option_ack().1, (SERVER_TOO, PORT).into());
@@ -224,7 +141,7 @@ fn with_rollover_1_the_block_after_65535_is_1() {
     on_lan(Known { knobs, ..Known::default() }, |lan| {
         let file: Vec<u8> = (0..8 * 66_000_usize).map(|index| (index / 8 % 251) as u8).collect();
         lan.asset("file", &file);
-        let port = Port::open();
+        let port = Port::open(CLIENT);
         port.ask(SERVER, &read_request("file", "octet", &[("blksize", "8"), ("windowsize", "16")]));
         let (_, transfer) = port.option_ack();
         port.send(transfer, &ack(0));
@@ -259,7 +176,7 @@ fn blocks_fit_the_path_and_the_operators_limits() {
     for (known, expected, label) in cases {
         on_lan(known, move |lan| {
             lan.asset("file", &[1; 40_000]);
-            let port = Port::open();
+            let port = Port::open(CLIENT);
             let options = [("blksize", "65464"), ("windowsize", "64"), ("multicast", "")];
             port.ask(SERVER, &read_request("file", "octet", &options));
             let (options, transfer) = port.option_ack();
@@ -278,7 +195,7 @@ fn a_node_that_shall_not_netboot_is_refused_with_the_reason() {
     let node = Node { name: Some("stay-away".to_owned()), nics, ..Node::default() };
     on_lan(Known { nodes: vec![node], ..Known::default() }, |lan| {
         lan.asset("file", b"x");
-        let port = Port::open();
+        let port = Port::open(CLIENT);
         port.ask(SERVER, &read_request("file", "octet", &[]));
         assert_eq!(port.error(), (2, Reason::NetbootOff.text().to_owned()));
         let event = lan.event();
@@ -292,7 +209,7 @@ fn a_node_that_shall_not_netboot_is_refused_with_the_reason() {
 fn a_name_with_junk_behind_it_is_found() {
     on_lan(Known::default(), |lan| {
         lan.asset("boot/undionly.kpxe", b"loader");
-        let port = Port::open();
+        let port = Port::open(CLIENT);
         let names: [&[u8]; 8] = [
             b"boot/undionly.kpxe\xff",
             b"boot/undionly.kpxe   ",
@@ -324,7 +241,7 @@ fn a_name_with_junk_behind_it_is_found() {
 fn what_cannot_be_served_gets_one_error_and_one_event() {
     on_lan(Known::default(), |lan| {
         lan.asset("file", b"x");
-        let port = Port::open();
+        let port = Port::open(CLIENT);
         let cases: [(Vec<u8>, u16); 5] = [
             (request(1, b"file", "mail", &[]), 4),
             (request(2, b"file", "octet", &[]), 2),
@@ -360,7 +277,7 @@ fn what_cannot_be_served_gets_one_error_and_one_event() {
 fn a_file_that_shrinks_ends_its_transfer_with_an_error() {
     on_lan(Known::default(), |lan| {
         lan.asset("file", &[1; 5000]);
-        let port = Port::open();
+        let port = Port::open(CLIENT);
         port.ask(SERVER, &read_request("file", "octet", &[]));
         let (_, transfer) = port.next();
         std::fs::File::options().write(true).open(lan.assets().join("file")).unwrap().set_len(600).unwrap();
@@ -384,13 +301,13 @@ fn too_many_transfers_are_told_busy() {
         let request = read_request("loader", "octet", &[("tsize", "0")]);
         let ports: Vec<Port> = (0..TRANSFERS_MAX)
             .map(|_| {
-                let port = Port::open();
+                let port = Port::open(CLIENT);
                 port.ask(SERVER, &request);
                 port.option_ack();
                 port
             })
             .collect();
-        let late = Port::open();
+        let late = Port::open(CLIENT);
         late.ask(SERVER, &request);
         assert_eq!(late.error(), (0, "busy".to_owned()));
         assert_eq!(lan.event().outcome, TftpOutcome::Refused { reason: Reason::Busy, detail: None });

@@ -282,7 +282,7 @@ fn fqdn(value: &[u8]) -> Result<String, String> {
     Ok(text + &name)
 }
 
-/// RFC 4578, 2.3. Both byte orders, because EFI and BIOS vendors differ (spec 2.4).
+/// RFC 4578, 2.3. Both byte orders, because EFI and BIOS vendors differ.
 fn uuid(value: &[u8]) -> Result<String, String> {
     use crate::records::Uuid;
     match value {

@@ -470,7 +470,7 @@ fn client_id_and_relay_information_are_echoed_byte_for_byte() {
     assert_eq!((reply.option(61), reply.option(82)), (Some(&[1, 2, 3][..]), Some(&[9, 9, 255][..])));
 }
 
-/// Section 5.1, REQUEST rows; [M2] [M3]
+/// RFC 2131 section 4.3.2; [M2] [M3]
 #[test]
 fn a_request_is_acked_nakked_or_left_alone_by_the_table() {
     let wrong = Ipv4Addr::new(10, 0, 0, 99);
@@ -563,7 +563,7 @@ fn the_boot_file_option_is_plain_nul_terminated_or_omitted_by_setting() {
     assert_eq!((with(Omit).option(67), with(Omit).file.as_str()), (None, "snponly-x86_64.efi"));
 }
 
-/// [D1] [D2] and section 4.1
+/// [D1] [D2] and the destination table of `link::delivery`.
 #[test]
 fn every_reply_leaves_by_the_first_matching_row() {
     let mac = Mac::new(MAC).unwrap();
@@ -584,7 +584,7 @@ fn every_reply_leaves_by_the_first_matching_row() {
     assert_eq!(renewed.delivery, Delivery::Unicast(SocketAddrV4::new(RESERVED, 68)), "row 4");
 }
 
-/// Section 1: ciaddr of a DISCOVER is ignored.
+/// RFC 2131 table 5: ciaddr of a DISCOVER is ignored.
 #[test]
 fn a_discover_with_ciaddr_is_answered_like_any_other() {
     let mut ask = reservation(&[]);

@@ -103,7 +103,7 @@ fn edk2_prefers_in_its_order_whatever_arrives_first() {
     }
 }
 
-/// [X4]: quirk 2 of section 18, the classic mistake.
+/// [X4]: quirk 2 of docs/quirks.md, the classic mistake.
 #[test]
 fn sixty_without_43_makes_uefi_ask_4011_and_stop_with_nobody_there() {
     let offers = [with_file(THIRD), proxied(binl(US)), binl(SITE)];
@@ -198,7 +198,7 @@ fn http_boot_ignores_other_classes_and_loses_offers_without_a_url_or_too_long() 
     assert_eq!(outcome(Firmware::UefiHttp, &[v6]).boot, Some(0));
 }
 
-/// Section 9.1 and quirk 13.
+/// Quirk 13 of docs/quirks.md.
 #[test]
 fn ipxe_takes_the_last_offer_of_the_highest_priority() {
     let offers = [with_file(US), with_file(SITE), plain(THIRD)];
@@ -210,7 +210,7 @@ fn ipxe_takes_the_last_offer_of_the_highest_priority() {
     assert_eq!((outcome.address, outcome.boot, outcome.next), (Some(0), Some(0), fetched(US)));
 }
 
-/// [X5]: section 9.1.
+/// [X5]: 175.176.
 #[test]
 fn ipxe_boots_by_the_proxy_unless_the_address_says_no_pxedhcp() {
     let mut offers = [with_file(SITE), proxied(Offer { class: Class::Pxe, ..with_file(US) })];

@@ -257,7 +257,7 @@ fn with_a_dhcp_server_there_a_repeated_discover_is_a_retransmission() {
     );
 }
 
-/// Spec 15, last point: a new xid is a new attempt, the same one a repetition; the network's copies are neither.
+/// A new xid is a new attempt, the same one a repetition; the network's copies are neither.
 #[test]
 fn new_attempts_and_repetitions_are_told_apart() {
     let mut wire = wire();

@@ -269,7 +269,7 @@ fn an_infiniband_client_is_known_by_option_61_and_answered_by_broadcast() {
     assert_eq!(infiniband(None).silence(), Reason::UnknownMac);
 }
 
-/// Spec 2.4: MAC, then UUID, then 61; a text in the record also means the text behind a type byte.
+/// MAC, then UUID, then 61; a text in the record also means the text behind a type byte.
 #[test]
 fn the_key_that_matched_is_told_and_mac_and_uuid_come_before_61() {
     let other = || Node { client_id: Some(b"rack7".to_vec()), name: Some("by61".into()), ..node() };

@@ -85,7 +85,7 @@ fn an_address_outside_of_the_relays_subnet_is_not_given() {
     assert_eq!(relayed_to(Mode::Reservation, RELAY, RESERVED, &[]).silence(), Reason::AddressOutside);
 }
 
-/// [R2] and row 1 of section 4.1: never to the packet's source, from port 67 [D3], with the echo of giaddr.
+/// [R2] and row 1 of the destination table: never to the packet's source, from port 67 [D3], with giaddr echoed.
 #[test]
 fn the_reply_goes_to_giaddr_port_67() {
     let answer = relayed(&[]).answer();

@@ -1,4 +1,4 @@
-//! Modes and state rules beyond DISCOVER and REQUEST (spec 5), knobs by class, and PXE menus.
+//! Modes and state rules beyond DISCOVER and REQUEST, knobs by class, and PXE menus.
 
 use super::*;
 use crate::client::Arch;
@@ -48,7 +48,7 @@ fn inform(options: &[(u8, &[u8])], ciaddr: [u8; 4]) -> Ask {
 
 // ---------------------------------------------------------------- modes
 
-/// Spec 5, the table of modes, by DISCOVERs of known and unknown clients.
+/// The table of modes of docs/settings.md, by DISCOVERs of known and unknown clients.
 #[test]
 fn each_mode_answers_whom_it_should() {
     let uefi = |mode| ask(mode, &[PXE, UEFI]);
@@ -77,7 +77,7 @@ fn each_mode_answers_whom_it_should() {
     }
 }
 
-/// Decision 4 of the OpenCHAMI rules: a MAC without a node gets `Default` in auto-proxy only.
+/// A MAC without a node gets `Default` in auto-proxy only.
 #[test]
 fn auto_proxy_gives_unknown_clients_the_default_entry_and_profile_and_no_address() {
     let strangers = |options: &[(u8, &[u8])]| without_records(ask(Mode::AutoProxy, options));
@@ -100,7 +100,7 @@ fn auto_proxy_gives_unknown_clients_the_default_entry_and_profile_and_no_address
     assert!(strangers(&[PXE, UEFI]).decide().node.is_none(), "no record is claimed");
 }
 
-/// [X2] [D3]: section 6.5, way 2.
+/// [X2] [D3]
 #[test]
 fn mode_4011_only_answers_on_4011_as_a_proxy_does() {
     let only = ask(Mode::Only4011, &[PXE, UEFI]).on_4011().reply();
@@ -165,7 +165,7 @@ fn a_nodes_typed_options_are_sent_in_every_mode() {
 
 // ---------------------------------------------------------------- messages
 
-/// Section 5.1, DECLINE rows.
+/// RFC 2131 section 4.3.3.
 #[test]
 fn a_declined_address_is_withheld_unless_the_setting_insists() {
     let decision = about(Mode::Reservation, 4, SERVER, RESERVED).decide();
@@ -419,7 +419,7 @@ fn with_menu(mut ask: Ask) -> Ask {
     ask
 }
 
-/// [X6] and section 6.2: control, one server for what we serve, lines, prompt, end.
+/// [X6]: control, one server for what we serve, lines, prompt, end.
 const MENU: &[u8] = &[
     6, 1, 7, 8, 7, 0x80, 0, 1, 10, 0, 0, 1, 9, 14, 0x80, 0, 4, b'i', b'P', b'X', b'E', 0, 0, 4, b'D', b'i',
     b's', b'k', 10, 3, 5, b'F', b'8', 255,

@@ -1,5 +1,7 @@
 //! A crafted DHCP client: packets byte by byte, so that a test can send what no well-behaved client would.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
@@ -7,7 +9,7 @@ use bootlace::dhcp::Packet;
 use bootlace::lab::sandbox::{Place, Sandbox};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::vlan::{LIMIT, in_host};
+use crate::net::{LIMIT, in_host};
 
 pub const DISCOVER: u8 = 1;
 pub const OFFER: u8 = 2;
@@ -17,7 +19,7 @@ pub const NAK: u8 = 6;
 /// One transaction for all: tests find the answers by it.
 const XID: [u8; 4] = [0xb0, 0x07, 0x1a, 0xce];
 
-/// A client on a host of the VLAN, with ports 68 and 4011.
+/// A client on a host of a sandbox, with ports 68 and 4011.
 pub struct Client {
     mac: [u8; 6],
     dhcp: UdpSocket,
@@ -190,6 +192,10 @@ impl Answer {
 
     pub fn yiaddr(&self) -> [u8; 4] {
         self.packet().yiaddr().octets()
+    }
+
+    pub fn siaddr(&self) -> [u8; 4] {
+        self.packet().siaddr().octets()
     }
 
     pub fn file(&self) -> String {
