@@ -129,10 +129,11 @@ fn open(state: Option<&Path>) -> anyhow::Result<(Store, Live)> {
     Ok((store, live))
 }
 
-/// Writes a file; `rest.json` may hold passwords of BMCs, so only the owner reads it.
+/// Writes a file; `rest.json` may hold passwords of BMCs, so only the owner reads it, also where one that others
+/// can read is there already: a copy under version control is such a one.
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
     let secret = path.file_name().is_some_and(|name| name == REST);
     let mode = if secret { 0o600 } else { 0o644 };
     std::fs::OpenOptions::new()
@@ -141,6 +142,32 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
         .truncate(true)
         .mode(mode)
         .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|mut file| {
+            if secret {
+                file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+            }
+            file.write_all(text.as_bytes())
+        })
         .with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn what_may_hold_passwords_is_for_its_owner_alone_also_in_place_of_a_file_that_was_not() {
+        let folder = tempfile::tempdir().unwrap();
+        for there in [false, true] {
+            let path = folder.path().join(REST);
+            if there {
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+            }
+            write(&path, "{}").unwrap();
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "there before: {there}");
+        }
+    }
 }

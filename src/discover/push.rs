@@ -339,8 +339,83 @@ fn shown(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "servers of the tests")]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpListener};
+    use std::sync::Arc;
+
+    use reqwest::Method;
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
     use super::*;
+
+    /// What comes of one request to `base`.
+    fn sent(base: &str, ca: Option<&str>, insecure: bool) -> Result<Sent, Option<u16>> {
+        let base = base.parse().unwrap();
+        let ca = ca.map(|pem| pem.as_bytes().to_vec());
+        let target = Target { base, token: Some("t".to_owned()), ca, insecure };
+        let (method, path) = (Method::POST, "/hsm/v2/groups".to_owned());
+        let (body, subject) = (String::new(), String::new());
+        let request = Request { method, path, body, subject, on_conflict: None };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let smd = Smd::new(&target).map_err(|_| None)?;
+        runtime.block_on(smd.send(&request)).map_err(|failure| failure.status)
+    }
+
+    /// An SMD with a certificate of its own that takes everything: where it is, and the certificate.
+    fn smd_by_tls() -> (SocketAddr, String) {
+        let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.unwrap().with_no_client_auth();
+        let config = Arc::new(config.with_single_cert(vec![own.cert.der().clone()], key).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
+                let mut stream = StreamOwned::new(tls, stream.unwrap());
+                // Who does not trust it goes away without a question.
+                if stream.read(&mut [0; 4096]).is_ok_and(|length| length > 0) {
+                    let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+                }
+            }
+        });
+        (at, own.cert.pem())
+    }
+
+    #[test]
+    fn only_an_smd_with_a_certificate_that_is_trusted_gets_anything() {
+        let (at, own) = smd_by_tls();
+        let (_, other) = smd_by_tls();
+        let base = format!("https://{at}");
+        assert_eq!(sent(&base, Some(&own), false), Ok(Sent::Created));
+        assert_eq!(sent(&base, None, true), Ok(Sent::Created));
+        assert_eq!(sent(&base, Some(&other), false), Err(None));
+        assert_eq!(sent(&base, None, false), Err(None));
+    }
+
+    #[test]
+    fn a_redirect_is_named_and_not_followed() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut request = [0; 4096];
+                let length = stream.read(&mut request).unwrap_or(0);
+                let head = match request[..length].starts_with(b"POST /elsewhere") {
+                    true => "HTTP/1.1 204 No Content".to_owned(),
+                    false => format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: http://{at}/elsewhere"),
+                };
+                let _ = stream.write_all(format!("{head}\r\nConnection: close\r\n\r\n").as_bytes());
+            }
+        });
+        assert_eq!(sent(&format!("http://{at}"), None, false), Err(Some(307)));
+    }
 
     #[test]
     fn what_an_smd_says_is_one_line_without_control_characters() {

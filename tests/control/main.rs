@@ -125,6 +125,15 @@ fn the_socket_is_for_owner_and_group_and_goes_with_the_server() {
 }
 
 #[test]
+fn a_folder_that_is_made_for_the_socket_is_for_owner_and_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = folder.path().join("made");
+    let _listener = bind(&made).unwrap();
+    let mode = std::fs::metadata(&made).unwrap().permissions().mode();
+    assert_eq!(mode & 0o027, 0, "{mode:o}");
+}
+
+#[test]
 fn a_live_socket_is_an_error_and_goes_on() {
     let served = Served::start();
     let refused = bind(served.folder.path()).unwrap_err();

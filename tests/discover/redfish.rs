@@ -251,6 +251,9 @@ fn name_and_password_go_to_the_bmcs_that_were_named_and_nowhere_else() {
         asked.iter().any(|asked| asked.address == at(net, 3))
             && asked.iter().any(|asked| asked.address == at(net, 4))
     );
+    let pins: Value = serde_json::from_str(&site.read("bmc-certificates.json")).unwrap();
+    let pinned: Vec<&String> = pins["certificates"].as_object().unwrap().keys().collect();
+    assert_eq!(pinned, [&format!("{host}:{port}")], "what got no password is no BMC of ours");
     let open = asked.iter().filter(|asked| asked.address == at(net, 1) && !asked.authorized);
     assert_eq!(open.map(|asked| asked.path.as_str()).collect::<Vec<_>>(), ["/redfish/v1/"]);
 }

@@ -243,6 +243,17 @@ fn a_stranger_who_takes_a_nodes_address_is_still_a_stranger() {
     logged(&site, |entry| entry["detail"].as_str().is_some_and(|detail| detail.contains(" and ")));
 }
 
+/// It is stored before it is told: nothing that comes later gives the node another one.
+#[test]
+fn an_instance_id_that_a_node_was_told_stays_over_a_restart() {
+    let site = f2();
+    let id = meta_data(&site)["instance-id"].clone();
+    site.kill();
+    site.start();
+    site.put(&format!("/cloud-init/admin/instance-info/{NODE}"), &json!({"instance-id": "i-other"})).is(201);
+    assert_eq!(meta_data(&site)["instance-id"], id);
+}
+
 #[test]
 fn a_node_calls_home_for_itself_and_is_ready() {
     let site = f2();
@@ -355,6 +366,9 @@ fn what_a_node_is_told_to_fetch_leads_to_the_address_it_asked() {
     site.post("/cloud-init/admin/groups", &group()).is(201);
     let answer = site.node_get("n1", "/cloud-init/vendor-data").is(200);
     assert_eq!(answer.text(), "#include\nhttp://172.16.0.254:8081/cloud-init/compute.yaml\n");
+    // It asked there, whatever it calls that place.
+    let renamed = site.node_get("n1", "http://evil.example.org:81/cloud-init/vendor-data").is(200);
+    assert_eq!(renamed.text(), answer.text());
     // For an administrator, too, who asks at another address.
     let path = format!("/cloud-init/admin/impersonation/{NODE}/vendor-data");
     assert_eq!(site.get(&path).is(200).text(), answer.text());

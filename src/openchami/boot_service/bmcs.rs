@@ -11,7 +11,7 @@ use crate::openchami::xname::Location;
 
 use super::cards::{self, Interface};
 use super::envelope::{Refusal, Resource, clean};
-use super::nodes::put_envelope;
+use super::nodes::{is_registered, leave_groups, put_envelope, registered};
 
 /// Characters of a description at most.
 const DESCRIPTION_MAX: usize = 200;
@@ -136,13 +136,11 @@ impl Resource for Bmc {
             return Err(Refusal::Invalid(format!("invalid XName format: {}", spec.xname.escape_debug())));
         };
         let inventory = draft.inventory();
-        if old.is_none() && inventory.envelopes.is_stored(id.as_str()) {
-            return Err(Refusal::Conflict(format!(
-                "{id} is registered already: change it with PUT or PATCH"
-            )));
+        if old.is_none() && is_registered(inventory, &id) {
+            return Err(registered(&id));
         }
-        let mut extra =
-            inventory.envelopes.get(id.as_str()).map(|known| known.extra.clone()).unwrap_or_default();
+        let known = old.and_then(|old| old.envelope.as_ref());
+        let mut extra = known.map(|known| known.extra.clone()).unwrap_or_default();
         if !inventory.components.contains(id.as_str()) {
             draft.put(Component::at(id.clone()))?;
         }
@@ -169,6 +167,7 @@ impl Resource for Bmc {
 
     fn remove(&self, draft: &mut Draft<'_>) -> Result<(), Refusal> {
         let id = self.component.id.as_str();
+        leave_groups(draft, id)?;
         cards::keep_only(draft, id, &[])?;
         draft.remove::<Component>(id)?;
         draft.remove::<Envelope>(id)?;

@@ -187,16 +187,10 @@ impl Resource for Node {
         let Ok(id) = spec.xname.parse::<Location>() else {
             return Err(Refusal::Invalid(format!("invalid XName format: {}", spec.xname.escape_debug())));
         };
-        let inventory = draft.inventory();
-        if old.is_none() && inventory.envelopes.is_stored(id.as_str()) {
-            return Err(Refusal::Conflict(format!(
-                "{id} is registered already: change it with PUT or PATCH"
-            )));
+        if old.is_none() && is_registered(draft.inventory(), &id) {
+            return Err(registered(&id));
         }
-        let mut extra = match (old, inventory.envelopes.get(id.as_str())) {
-            (None, Some(known)) => known.extra.clone(),
-            _ => Map::new(),
-        };
+        let mut extra = Map::new();
         let now = meta.updated_at.clone();
         put_component(draft, &id, &spec, old.is_some())?;
         put_cards(draft, &id, &spec, old.is_some(), &now)?;
@@ -213,16 +207,31 @@ impl Resource for Node {
 
     fn remove(&self, draft: &mut Draft<'_>) -> Result<(), Refusal> {
         let id = self.component.id.as_str();
-        for group in draft.inventory().groups_of(id) {
-            draft.remove::<Member>(&Member::key_of(&group, id))?;
-        }
-        draft.remove::<PartitionMember>(id)?;
+        leave_groups(draft, id)?;
         cards::keep_only(draft, id, &[])?;
         draft.remove::<Component>(id)?;
         draft.remove::<Envelope>(id)?;
         draft.remove::<Runtime>(id)?;
         Ok(())
     }
+}
+
+/// Whether somebody added it here before. SMD may have deleted it since: then it can be added again.
+pub(super) fn is_registered(inventory: &Inventory, id: &Location) -> bool {
+    inventory.components.contains(id.as_str()) && inventory.envelopes.is_stored(id.as_str())
+}
+
+pub(super) fn registered(id: &Location) -> Refusal {
+    Refusal::Conflict(format!("{id} is registered already: change it with PUT or PATCH"))
+}
+
+/// Takes a component that goes out of its groups and its partition.
+pub(super) fn leave_groups(draft: &mut Draft<'_>, id: &str) -> Result<(), Refusal> {
+    for group in draft.inventory().groups_of(id) {
+        draft.remove::<Member>(&Member::key_of(&group, id))?;
+    }
+    draft.remove::<PartitionMember>(id)?;
+    Ok(())
 }
 
 /// Stores what SMD knows of a node itself. What is not said has SMD's default, or stays where nothing is replaced.

@@ -7,6 +7,7 @@ use crate::openchami::testing::Harness;
 
 const CONFIGURATIONS: &str = "/boot-service/bootconfigurations";
 const NODES: &str = "/boot-service/nodes";
+const BMCS: &str = "/boot-service/bmcs";
 
 const FILE: &str = "nodes:
 - {name: compute1, nid: 1, xname: x1000c0s0b0n0, groups: [compute], interfaces: [{mac_addr: '52:54:00:be:ef:01', ip_addrs: [{name: m, ip_addr: 172.16.0.1}]}]}
@@ -321,6 +322,9 @@ fn wrong_nodes_are_refused_and_change_nothing() {
         ),
         (json!({"xname": "x1c0s0b0n0", "nid": -1}), "nid must be between"),
         (json!({"xname": "x1c0s0b0n0", "groups": ["a b"]}), "invalid group name: a b"),
+        (json!({"xname": "x1c0s0b0n0", "role": "a\nb"}), "role holds the control character"),
+        (json!({"xname": "x1c0s0b0n0", "subRole": "a\nb"}), "subRole holds the control character"),
+        (json!({"xname": "x1c0s0b0n0", "hostname": "a\nb"}), "hostname holds the control character"),
     ] {
         let reply = on.send("POST", NODES, &json!({"metadata": {"name": "bad"}, "spec": spec}).to_string());
         assert!(
@@ -329,6 +333,8 @@ fn wrong_nodes_are_refused_and_change_nothing() {
             reply.body_text()
         );
     }
+    let named = json!({"metadata": {"name": "a\nb"}, "spec": {"xname": "x1c0s0b0n0"}}).to_string();
+    assert!(refused(&on.send("POST", NODES, &named), 400).contains("the name holds the control character"));
     let taken = json!({"spec": {"xname": "x1c0s0b0n0", "groups": ["g"], "bootMac": "52:54:00:be:ef:01"}});
     let text = refused(&on.send("POST", NODES, &taken.to_string()), 409);
     assert!(text.contains("is a card of x1000c0s0b0n0 already"), "{text}");
@@ -344,13 +350,13 @@ fn a_bmc_has_a_card_a_description_and_a_status() {
     let mut on = Harness::new();
     let spec = json!({"xname": "x1000c0s0b0", "description": "d",
         "interface": {"mac": "52:54:00:aa:00:01", "ip": "172.16.0.101", "type": "management"}});
-    let made = add(&mut on, "/boot-service/bmcs", "b1", spec.clone());
+    let made = add(&mut on, BMCS, "b1", spec.clone());
     assert_eq!(
         (&made["kind"], &made["spec"], &made["status"]),
         (&json!("BMC"), &spec, &json!({"ready": false}))
     );
     assert!(uid(&made).starts_with("bmc-"));
-    let place = format!("/boot-service/bmcs/{}", uid(&made));
+    let place = format!("{BMCS}/{}", uid(&made));
     assert_eq!(
         is(&on.send("PATCH", &format!("{place}/status"), r#"{"ready":true}"#), 200)["status"]["ready"],
         true
@@ -364,10 +370,10 @@ fn a_bmc_has_a_card_a_description_and_a_status() {
     assert_eq!(patched["spec"]["interface"]["mac"], "52:54:00:aa:00:02");
     assert_eq!((patched["spec"].get("description"), &patched["status"]["ready"]), (None, &json!(true)));
     assert!(on.world.inventory.ethernet_interfaces.get("525400aa0001").is_none());
-    assert_eq!(on.get("/boot-service/bmcs").value(), json!([patched]));
+    assert_eq!(on.get(BMCS).value(), json!([patched]));
     assert_eq!(on.get(NODES).value(), json!([]));
     let long = json!({"spec": {"xname": "x1000c0s1b0", "description": "d".repeat(201)}});
-    assert!(refused(&on.send("POST", "/boot-service/bmcs", &long.to_string()), 400).contains("at most 200"));
+    assert!(refused(&on.send("POST", BMCS, &long.to_string()), 400).contains("at most 200"));
     is(&on.send("DELETE", &place, ""), 200);
     assert!(on.world.inventory.components.is_empty());
 }
@@ -416,6 +422,59 @@ fn health_and_service_say_that_it_runs() {
     assert_eq!(on.get("/boot-service/health").value(), json!({"status": "ok", "service": "boot-service"}));
     assert_eq!(on.get("/apis/boot-service/service/status").value()["service_status"], "running");
     assert_eq!(on.get("/boot-service/service/version").value()["service_version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn what_was_deleted_in_smd_can_be_added_again_and_is_new() {
+    let mut on = Harness::new();
+    for (collection, spec) in [
+        (NODES, json!({"xname": "x1000c0s0b0n0", "hostname": "old"})),
+        (BMCS, json!({"xname": "x1000c0s0b0", "description": "old"})),
+    ] {
+        let xname = spec["xname"].as_str().unwrap().to_owned();
+        add(&mut on, collection, "first", spec);
+        is(&on.send("DELETE", &format!("/hsm/v2/State/Components/{xname}"), ""), 200);
+        let again = json!({"metadata": {"name": "second"}, "spec": {"xname": xname}});
+        let made = is(&on.send("POST", collection, &again.to_string()), 201);
+        assert_eq!((&made["metadata"]["name"], made["spec"].get("hostname")), (&json!("second"), None));
+        assert_eq!(made["spec"].get("description"), None);
+        let third = json!({"metadata": {"name": "third"}, "spec": {"xname": xname}});
+        assert!(
+            refused(&on.send("POST", collection, &third.to_string()), 409).contains("registered already")
+        );
+    }
+}
+
+#[test]
+fn a_deleted_bmc_is_in_no_group_any_more() {
+    let mut on = Harness::new();
+    add(&mut on, BMCS, "b1", json!({"xname": "x1000c0s0b0"}));
+    let members = json!({"ids": ["x1000c0s0b0"]});
+    let group = json!({"label": "rack", "members": members}).to_string();
+    assert_eq!(on.send("POST", "/hsm/v2/groups", &group).status, 201);
+    let partition = json!({"name": "p1", "members": members}).to_string();
+    assert_eq!(on.send("POST", "/hsm/v2/partitions", &partition).status, 201);
+    is(&on.send("DELETE", &format!("{BMCS}/b1"), ""), 200);
+    for place in ["groups/rack", "partitions/p1"] {
+        assert_eq!(on.get(&format!("/hsm/v2/{place}")).value()["members"], json!({"ids": []}), "{place}");
+    }
+}
+
+#[test]
+fn a_node_joins_one_group_of_an_exclusive_group() {
+    let mut on = Harness::new();
+    for label in ["red", "blue"] {
+        let group = json!({"label": label, "exclusiveGroup": "colour"}).to_string();
+        assert_eq!(on.send("POST", "/hsm/v2/groups", &group).status, 201);
+    }
+    let both = json!({"spec": {"xname": "x1000c0s0b0n0", "groups": ["red", "blue"]}}).to_string();
+    assert!(refused(&on.send("POST", NODES, &both), 409).contains("exclusive group colour"));
+    assert_eq!(on.get(NODES).value(), json!([]), "all or nothing");
+    add(&mut on, NODES, "n1", json!({"xname": "x1000c0s0b0n0", "groups": ["red"]}));
+    let more = r#"{"groups":["red","blue"]}"#;
+    assert!(refused(&on.send("PATCH", &format!("{NODES}/n1"), more), 409).contains("is in red already"));
+    let other = is(&on.send("PATCH", &format!("{NODES}/n1"), r#"{"groups":["blue"]}"#), 200);
+    assert_eq!(other["spec"]["groups"], json!(["blue"]));
 }
 
 mod once {
@@ -476,6 +535,29 @@ mod once {
         is(&on.send("DELETE", ONCE, ""), 200);
         assert_eq!(boots(&mut on, 0), "http://h/debug");
         assert!(refused(&on.send("DELETE", ONCE, ""), 404).contains("nothing is asked"));
+    }
+
+    #[test]
+    fn asked_for_again_it_is_taken_again() {
+        let mut on = site();
+        is(&on.send("PUT", ONCE, r#"{"boot":"install"}"#), 200);
+        take(&mut on);
+        assert_eq!(boots(&mut on, 0), "http://h/debug");
+        assert_eq!(is(&on.send("PUT", ONCE, r#"{"boot":"install"}"#), 200)["taken"], false);
+        assert_eq!(boots(&mut on, 0), "http://h/install");
+    }
+
+    #[test]
+    fn a_node_that_is_deleted_and_added_again_was_asked_for_nothing() {
+        let (mut on, once) = (Harness::new(), "/boot-service/boot-once/x1000c0s0b0n0");
+        let node = json!({"xname": "x1000c0s0b0n0", "bootMac": "52:54:00:be:ef:01"});
+        add(&mut on, NODES, "compute1", node.clone());
+        is(&on.send("PUT", once, r#"{"boot":"local"}"#), 200);
+        is(&on.send("DELETE", &format!("{NODES}/compute1"), ""), 200);
+        add(&mut on, NODES, "compute1", node);
+        assert_eq!(is(&on.get(once), 200)["boot"], "");
+        on.restart();
+        assert_eq!(is(&on.get(once), 200)["boot"], "");
     }
 
     #[test]

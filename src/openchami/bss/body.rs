@@ -268,7 +268,12 @@ mod tests {
 
     #[test]
     fn control_characters_are_refused() {
-        for body in [r#"{"params":"a\nsanboot"}"#, r#"{"kernel":"k\u0000"}"#, r#"{"hosts":["a\u0007"]}"#] {
+        for body in [
+            r#"{"params":"a\nsanboot"}"#,
+            r#"{"kernel":"k\u0000"}"#,
+            r#"{"initrd":"i\nsanboot"}"#,
+            r#"{"hosts":["a\u0007"]}"#,
+        ] {
             assert!(Said::read(body.as_bytes()).is_err(), "{body}");
         }
     }

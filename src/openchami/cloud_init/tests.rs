@@ -107,6 +107,11 @@ fn host_names_come_in_one_order() {
     let node = on.world.records.by_xname(&NODE.parse().unwrap()).unwrap();
     let source = on.world.settings.hostname;
     assert_eq!(super::names::hostname(&on.world.inventory, node, source).as_deref(), Some("login"));
+    // What is no host name stays within cloud-init.
+    on.send("PUT", &format!("/cloud-init/admin/instance-info/{NODE}"), "{\"local-hostname\":\"log in; x\"}");
+    assert_eq!(names(&mut on), ["log in; x", "nid001"]);
+    let node = on.world.records.by_xname(&NODE.parse().unwrap()).unwrap();
+    assert_eq!(super::names::hostname(&on.world.inventory, node, source).as_deref(), Some("nid001"));
 }
 
 #[test]
@@ -152,6 +157,17 @@ fn an_instance_id_that_was_asked_for_in_time_counts_unless_it_is_an_xname() {
     let found = meta_data(&mut on);
     assert!(found["instance-id"].as_str().unwrap().starts_with("i-"));
     assert_eq!(found["local-hostname"], "c");
+}
+
+#[test]
+fn an_instance_info_by_a_nodes_name_counts_more_than_a_newer_one_that_only_refers_to_it() {
+    let mut on = site();
+    for (name, hostname) in [(NODE, "own"), ("stray", "strange")] {
+        let spec = json!({"instance_id": NODE, "local_hostname": hostname});
+        let info = json!({"metadata": {"name": name}, "spec": spec}).to_string();
+        assert_eq!(on.send("POST", "/metadata-service/instanceinfos", &info).status, 201, "{name}");
+    }
+    assert_eq!(meta_data(&mut on)["local-hostname"], "own");
 }
 
 #[test]
@@ -281,6 +297,8 @@ fn wrong_values_change_nothing() {
         "{\"nid-length\":11}",
         "{\"nid-length\":-1}",
         "{\"public-keys\":\"x\"}",
+        "{\"public-keys\":[\"ssh-rsa A\\nssh-rsa B\"]}",
+        "{\"base-url\":\"http://h/a b\"}",
         "[",
         "[]",
         "",
@@ -290,7 +308,12 @@ fn wrong_values_change_nothing() {
     }
     assert_eq!(on.get("/cloud-init/admin/cluster-defaults").value(), json!({}));
     let path = format!("/cloud-init/admin/instance-info/{NODE}");
-    for body in ["{", "{\"local-hostname\":\"a\\u0000\"}", "{\"cloud-init-base-url\":\"x\"}"] {
+    for body in [
+        "{",
+        "{\"local-hostname\":\"a\\u0000\"}",
+        "{\"public-keys\":[\"ssh-rsa A\\nssh-rsa B\"]}",
+        "{\"cloud-init-base-url\":\"x\"}",
+    ] {
         assert_eq!(on.send("PUT", &path, body).status, 400, "{body}");
     }
 }
@@ -441,8 +464,25 @@ fn what_files_state_the_api_cannot_change() {
     let info = format!("/cloud-init/admin/instance-info/{NODE}");
     refused(on.send("PUT", &info, "{\"local-hostname\":\"x\"}"), "nodes.yaml", 1, "local-hostname");
     assert_eq!(on.send("PUT", &info, "{\"local-hostname\":\"login\",\"hostname\":\"h\"}").status, 201);
+    for (collection, file) in [("clusterdefaultss", "defaults.yaml"), ("instanceinfos", "nodes.yaml")] {
+        let list = on.get(&format!("/metadata-service/{collection}")).value();
+        let uid = list[0]["metadata"]["uid"].as_str().unwrap();
+        let deleted = on.send("DELETE", &format!("/metadata-service/{collection}/{uid}"), "");
+        assert_eq!(deleted.status, 409, "{collection}: {}", deleted.body_text());
+        assert!(deleted.body_text().contains(&format!("{file} line 1")), "{}", deleted.body_text());
+    }
     on.restart();
     assert_eq!(meta_data(&mut on)["hostname"], "h");
+}
+
+#[test]
+fn what_defaults_yaml_states_holds_over_a_set_that_was_stored_before_it() {
+    let mut on = site();
+    let before = "{\"short-name\":\"old\",\"nid-length\":2,\"cluster-name\":\"demo\"}";
+    assert_eq!(on.send("POST", "/cloud-init/admin/cluster-defaults", before).status, 201);
+    let mut on = on.cloud_files(&[("defaults.yaml", "short-name: de\n")]);
+    let found = meta_data(&mut on);
+    assert_eq!((&found["local-hostname"], &found["cluster-name"]), (&json!("de01"), &json!("demo")));
 }
 
 #[test]

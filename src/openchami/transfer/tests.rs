@@ -1,10 +1,11 @@
 use serde_json::{Value, json};
 
-use super::super::inventory::{Draft, Live};
+use super::super::inventory::{Draft, Live, RecordsJson};
 use super::super::testing::Harness;
 use super::*;
+use crate::records::Snapshot;
 
-/// A site with some of everything, made through the API.
+/// A site with records of every table, made through the API.
 fn site() -> Harness {
     let mut on = Harness::new();
     let mut send = |method: &str, path: &str, body: Value| {
@@ -47,6 +48,15 @@ fn site() -> Harness {
     send("POST", "/cloud-init/admin/groups", group);
     let info = json!({"id": "x1000c0s0b0n0", "local-hostname": "compute0"});
     send("PUT", "/cloud-init/admin/instance-info/x1000c0s0b0n0", info);
+    let members = json!({"ids": ["x1000c0s0b1n0"]});
+    send("POST", "/hsm/v2/partitions", json!({"name": "p1", "tags": ["t"], "members": members}));
+    let labels = json!({"rack": "r1"});
+    let node = json!({"metadata": {"name": "front", "labels": labels}, "spec": {"xname": "x1000c0s0b0n0"}});
+    send("POST", "/boot-service/nodes", node);
+    send("PUT", "/boot-service/boot-once/x1000c0s0b0n0", json!({"boot": "local"}));
+    let peer =
+        json!({"metadata": {"name": "peer"}, "spec": {"public_key": "k=", "allowed_ip": "10.0.0.2/32"}});
+    send("POST", "/metadata-service/wireguardpeers", peer);
     on
 }
 
@@ -78,6 +88,48 @@ fn export_import_export_gives_the_same_files_and_records() {
 }
 
 #[test]
+fn what_the_api_stored_is_there_after_a_restart_and_a_reload_and_what_it_deleted_is_not() {
+    let mut on = site();
+    let stored = on.world.inventory.stored_json();
+    assert_eq!(stored.len(), 15, "every table has records: {:?}", stored.keys());
+    on.restart();
+    assert_eq!(on.world.inventory.stored_json(), stored);
+    let reloaded = Live::default().over(&on.world.inventory);
+    assert_eq!(reloaded.inventory.stored_json(), stored);
+    let booted = |records: &Snapshot| {
+        let node = records.by_mac("52:54:00:be:ef:00".parse().unwrap()).unwrap();
+        (node.groups.clone(), node.nics.len(), node.next_boot.is_some())
+    };
+    assert_eq!(booted(&reloaded.records), booted(&on.world.records));
+    assert_eq!(booted(&reloaded.records), (vec!["compute".to_owned()], 2, true));
+
+    let uids = |on: &mut Harness, collection: &str| -> Vec<String> {
+        let list = on.get(collection).value();
+        let list = list.as_array().unwrap().iter();
+        list.map(|one| format!("{collection}/{}", one["metadata"]["uid"].as_str().unwrap())).collect()
+    };
+    let of_smd =
+        ["groups/compute", "partitions/p1", "Inventory/EthernetInterfaces", "Inventory/RedfishEndpoints"];
+    let mut gone: Vec<String> = of_smd.iter().map(|path| format!("/hsm/v2/{path}")).collect();
+    for collection in [
+        "/boot-service/nodes",
+        "/boot-service/bootconfigurations",
+        "/metadata-service/groups",
+        "/metadata-service/clusterdefaultss",
+        "/metadata-service/instanceinfos",
+        "/metadata-service/wireguardpeers",
+    ] {
+        gone.extend(uids(&mut on, collection));
+    }
+    for path in gone {
+        assert_eq!(on.send("DELETE", &path, "").status, 200, "{path}");
+    }
+    assert_eq!(on.world.inventory.stored_json(), RecordsJson::new());
+    on.restart();
+    assert_eq!(on.world.inventory.stored_json(), RecordsJson::new());
+}
+
+#[test]
 fn what_a_person_changes_in_the_plain_files_counts() {
     let on = site();
     let mut files = export(&on.world.inventory);
@@ -97,6 +149,18 @@ fn what_a_person_changes_in_the_plain_files_counts() {
     assert_eq!(live.inventory.boot_units.len(), on.world.inventory.boot_units.len());
     let defaults: Vec<_> = live.inventory.cluster_defaults.iter().map(|set| set.short_name.clone()).collect();
     assert_eq!(defaults, ["xy"]);
+}
+
+#[test]
+fn an_address_that_two_bmcs_have_costs_nobody_a_line_of_nodes_yaml() {
+    let mut on = site();
+    let place = "/hsm/v2/Inventory/RedfishEndpoints/x1000c0s0b1";
+    assert_eq!(on.send("PATCH", place, r#"{"IPAddress":"172.16.0.100"}"#).status, 200);
+    let files = export(&on.world.inventory);
+    for xname in ["x1000c0s0b0", "x1000c0s0b1", "x1000c0s0b2"] {
+        assert!(files[NODES].contains(&format!("xname: {xname}\n")), "{}", files[NODES]);
+    }
+    assert_eq!(imported(&files).inventory.stored_json(), on.world.inventory.stored_json());
 }
 
 #[test]

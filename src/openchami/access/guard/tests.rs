@@ -34,6 +34,7 @@ struct Case {
     access: Access,
     method: Method,
     peer: IpAddr,
+    authority: Option<&'static str>,
 }
 
 impl Case {
@@ -44,6 +45,7 @@ impl Case {
             access: Access::Admin,
             method: Method::GET,
             peer: IpAddr::from([127, 0, 0, 1]),
+            authority: None,
         }
     }
 
@@ -66,7 +68,7 @@ impl Case {
         let seen = Seen {
             access: self.access,
             method: &self.method,
-            authority: None,
+            authority: self.authority,
             headers: &headers,
             peer: self.peer,
             local: "127.0.0.1:8082".parse().unwrap(),
@@ -181,6 +183,22 @@ fn without_tokens_foreign_pages_names_and_forwarded_requests_are_refused() {
     assert_eq!(case.ask(&verifier, &[foreign, ("authorization", &good)]).0, 200);
     assert_eq!(case.ask(&verifier, &[foreign, ("authorization", "Bearer x")]).0, 403);
     assert_eq!(case.ask(&verifier, &[("host", "localhost"), ("authorization", "Bearer x")]).0, 200);
+}
+
+/// RFC 9112, 3.2.2: what the request line says counts, and the `Host` beside it is judged all the same.
+#[test]
+fn without_tokens_a_foreign_name_in_the_request_line_is_refused_whatever_host_says() {
+    let (verifier, _) = keys();
+    for (authority, host, status) in [
+        ("127.0.0.1:8082", "127.0.0.1:8082", 200),
+        ("gate:8443", "gate:8443", 200),
+        ("evil.example.org:8082", "127.0.0.1:8082", 403),
+        ("gate:8444", "gate:8443", 403),
+        ("127.0.0.1:8082", "evil.example.org", 403),
+    ] {
+        let asked = Case { authority: Some(authority), ..Case::open() }.ask(&verifier, &[("host", host)]);
+        assert_eq!(asked.0, status, "{authority} {host}: {}", asked.1);
+    }
 }
 
 #[test]

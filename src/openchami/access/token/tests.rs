@@ -135,6 +135,9 @@ fn claims_are_required_and_compared_in_the_words_of_the_reference() {
     }
     let strict = Verifier { issuer: Some("https://other.example.org".into()), ..verifier.clone() };
     assert_eq!(strict.verify(&signer.token(&claims()), now()), Err(BadToken::Issuer));
+    // Who signs for another issuer does not speak for us.
+    let as_ours = signer.token(&with("iss", json!(OWN_ISSUER)));
+    assert_eq!(strict.verify(&as_ours, now()), Err(BadToken::Issuer));
     let lax = Verifier { audience: None, ..verifier };
     assert!(lax.verify(&signer.token(&with("aud", json!([]))), now()).is_ok());
 }

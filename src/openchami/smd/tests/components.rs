@@ -211,6 +211,38 @@ fn filters_or_and_exclude_and_ignore_what_is_no_filter() {
 }
 
 #[test]
+fn every_filter_looks_at_its_own_field() {
+    let mut on = discovered();
+    let (a, b, odd) = ("x1000c0s0b0n0", "x1000c0s0b1n0", "x2000c0s0b0n0");
+    let component = json!({"ID": odd, "State": "On", "Flag": "Warning", "Role": "Service", "SubRole": "Worker",
+        "Arch": "ARM", "Class": "River", "SoftwareStatus": "up", "Subtype": "s"});
+    ok(&on.send("POST", ALL, &json!({"Components": [component]}).to_string()), 204);
+    let partition = json!({"name": "p1", "members": {"ids": [odd]}}).to_string();
+    ok(&on.send("POST", "/hsm/v2/partitions", &partition), 201);
+    let mut ids =
+        |query: &str| column(&on.get(&format!("{ALL}?type=node&{query}")).value()["Components"], "ID");
+    for (name, value) in [
+        ("id", odd),
+        ("flag", "warning"),
+        ("role", "service"),
+        ("subrole", "worker"),
+        ("arch", "arm"),
+        ("class", "river"),
+        ("softwarestatus", "up"),
+        ("subtype", "s"),
+        ("partition", "p1"),
+    ] {
+        assert_eq!(ids(&format!("{name}={value}")), [odd], "{name}");
+        assert_eq!(ids(&format!("{name}=!{value}")), [a, b], "{name}");
+    }
+    assert_eq!(ids("partition=null"), [a, b]);
+    for name in ["locked", "reservation_disabled"] {
+        assert_eq!(ids(&format!("{name}=true")).len(), 0, "{name}");
+        assert_eq!(ids(&format!("{name}=false")).len(), 3, "{name}");
+    }
+}
+
+#[test]
 fn an_index_finds_what_a_scan_finds() {
     let mut on = cabinet(500);
     let mut count =

@@ -175,6 +175,13 @@ fn a_component_is_in_one_partition_at_most() {
         ["x1000c0s0b1n0"]
     );
     assert_eq!(on.get("/hsm/v2/memberships/x1000c0s0b1n0").value()["partitionName"], "p1");
+    ok(&on.send("POST", "/hsm/v2/partitions", r#"{"name":"p2"}"#), 201);
+    problem(
+        &on.send("DELETE", "/hsm/v2/partitions/p2/members/x1000c0s0b1n0", ""),
+        404,
+        "partition has no such member.",
+    );
+    assert_eq!(on.get("/hsm/v2/memberships/x1000c0s0b1n0").value()["partitionName"], "p1");
     ok(&on.send("DELETE", "/hsm/v2/partitions/p1/members/x1000c0s0b1n0", ""), 200);
     problem(
         &on.send("DELETE", "/hsm/v2/partitions/p1/members/x1000c0s0b1n0", ""),

@@ -21,6 +21,9 @@ fn a_card_is_found_by_whatever_identifies_it() {
     assert_eq!(ids("type=nodebmc"), ["decafc0ffee1", "decafc0ffee2"]);
     assert_eq!(ids("NewerThan=2020-01-01T00:00:00Z").len(), 5);
     assert_eq!(ids("OlderThan=2020-01-01T00:00:00Z").len(), 0);
+    assert_eq!(ids("NewerThan=2100-01-01T00:00:00Z").len(), 0);
+    assert_eq!(ids("OlderThan=2100-01-01T00:00:00Z").len(), 5);
+    assert_eq!(ids("ComponentID=x1000c0s0b0n0&ipaddress=172.16.0.2").len(), 0, "both have to fit");
     assert_eq!(ids("ComponentID=x9c0s0b0n0").len(), 0);
     assert_eq!(ids("colour=blue").len(), 5);
     for (query, detail) in [

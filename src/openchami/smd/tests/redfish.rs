@@ -380,6 +380,11 @@ fn a_patch_renames_an_endpoint_and_says_what_it_cannot_find() {
         409,
         "operation would conflict",
     );
+    for name in ["Name", "UUID", "User", "Password", "TemplateID"] {
+        let said = json!({"Enabled": true, name: "a\nb"}).to_string();
+        problem(&on.send("PATCH", &place, &said), 400, &format!("{name} holds the control character"));
+    }
+    assert_eq!(on.get(&place).value(), shown);
     problem(&on.send("PATCH", &format!("{ALL}/x1000c0s9b0"), "{}"), 404, "No such entry: x1000c0s9b0");
     problem(&on.send("PATCH", &format!("{ALL}/bogus"), "{}"), 400, "xname in URL is not valid");
 }
