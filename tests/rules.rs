@@ -102,7 +102,7 @@ fn event_names() -> BTreeSet<String> {
         |path: &Path| path.ends_with("tests.rs") || path.components().any(|part| part.as_os_str() == "tests");
     let mut names = BTreeSet::new();
     for path in paths.iter().filter(|path| !unit_tests(path.strip_prefix(root()).unwrap_or(path))) {
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let text = std::fs::read_to_string(path).unwrap_or_default();
         let code = text.split("#[cfg(test)]").next().unwrap_or_default().replace(['\n', ' '], "");
         for before in ["Level::Error,\"", "Level::Warn,\"", "Level::Info,\"", "Level::Debug,\"", ",name:\""] {
             for rest in code.split(before).skip(1) {
